@@ -1,0 +1,80 @@
+# Cairn. `make run` tries it out, `make check` runs every test; both install what is missing (tools/bootstrap).
+# Variants: BUILD=release (default), check (warnings are errors, ASan and UBSan), tsan. Each has its own folder below build/.
+
+BUILD   ?= release
+CC      := gcc
+AR      := ar
+B       := build/$(BUILD)
+ifeq ($(BUILD),release)
+B       := build
+endif
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion
+CFLAGS_release := -O2 -g
+CFLAGS_check   := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan    := -O1 -g -Werror -fsanitize=thread -fno-omit-frame-pointer
+LDFLAGS_check  := -fsanitize=address,undefined
+LDFLAGS_tsan   := -fsanitize=thread
+CFLAGS  := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(WARN) $(CFLAGS_$(BUILD)) -pthread
+LDFLAGS := $(LDFLAGS_$(BUILD)) -pthread
+
+# A library is the C files of its folders; a program's main file stands apart from them.
+SRC_base     := $(wildcard objstore/base/*.c)
+SRC_objstore := $(wildcard objstore/*.c objstore/ec/*.c objstore/drive/*.c objstore/index/*.c objstore/data/*.c \
+                  objstore/namespace/*.c objstore/repair/*.c)
+SRC_wire     := $(wildcard server/wire/*.c)
+SRC_server   := $(filter-out server/cairnd.c,$(wildcard server/*.c server/net/*.c server/http/*.c server/s3/*.c \
+                  server/posix/*.c server/auth/*.c server/admin/*.c))
+SRC_fs       := $(filter-out fs/cairnfs.c,$(wildcard fs/*.c fs/s3/*.c))
+SRC_tools    := $(filter-out tools/cairn.c,$(wildcard tools/*.c tools/cli/*.c))
+SRC_support  := $(wildcard tests/support/*.c)
+LIBS := base objstore wire server fs tools support
+
+LIBS_base     := -lcrypto -lisal -lxxhash
+LIBS_objstore := -llmdb -lisal -lxxhash
+LIBS_wire     := -lexpat -lcrypto
+LIBS_server   := -lssl -lcrypto -ljansson
+LIBS_fs       := -lcurl
+FUSE_CFLAGS   := -I/usr/include/fuse3
+LIBS_fuse     := -lfuse3
+
+PROGRAMS := $(patsubst %,$(B)/%,$(notdir $(basename $(wildcard server/cairnd.c fs/cairnfs.c tools/cairn.c))))
+
+.PHONY: all
+all: $(PROGRAMS)
+
+define LIBRARY
+OBJ_$(1) := $$(patsubst %.c,$(B)/obj/%.o,$$(SRC_$(1)))
+$(B)/lib$(1).a: $$(OBJ_$(1))
+	@rm -f $$@
+	@$(AR) rcs $$@ $$(OBJ_$(1))
+endef
+$(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
+
+$(B)/obj/fs/%.o: CFLAGS += $(FUSE_CFLAGS)
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/cairnd: $(B)/obj/server/cairnd.o $(B)/libserver.a $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+$(B)/cairnfs: $(B)/obj/fs/cairnfs.o $(B)/libfs.a $(B)/libwire.a $(B)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_fs) $(LIBS_wire) $(LIBS_base)
+$(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libtools.a $(B)/libwire.a $(B)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fs) $(LIBS_wire) $(LIBS_base) -ljansson
+
+# Unit tests: one Criterion program per file, linked with every library it may need.
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsupport.a $(B)/libfs.a $(B)/libserver.a $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
+	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_fs) $(LIBS_fuse) $(LIBS_base)
+.PHONY: unit
+unit: $(UNIT)
+	tools/run-unit $(UNIT)
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

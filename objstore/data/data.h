@@ -1,0 +1,82 @@
+/*
+ * Data: blobs, which are immutable runs of bytes, erasure-coded over the drives of a set.
+ *
+ * A blob is written once through a writer, which reserves its place in a segment up front; it becomes part of the store in
+ * the index mutation that calls blob_commit, and of nothing before. It has a reference count; at zero it is reclaimed
+ * once no reader holds it. The index records of this layer start with the tags 'B' (blob id → place, length, references),
+ * 'L' (segment, offset → blob id), 'S' (segment), 'F' (freed blob: the intent to reclaim), 'H' (blob that lacks shards: to heal).
+ *
+ * Order of a write: shards written → fdatasync on each drive, shared by concurrent writers → the caller's index commit.
+ */
+#ifndef CAIRN_DATA_H
+#define CAIRN_DATA_H
+
+#include "objstore/base/span.h"
+#include "objstore/index/index.h"
+
+#define DATA_STRIPE (1u << 20) /* bytes of data in a full stripe */
+
+struct data;
+struct drive_set;   /* objstore/drive: the drives of one erasure set, in order */
+
+/* ---- writing ---- */
+
+struct blob_writer;
+/* Begins a blob of exactly length bytes (1 … 5 GiB): takes its id and reserves its place on every drive.
+ * 0; -ENOSPC; CAIRN_EQUORUM; -ENOMEM. */
+int blob_writer_new(struct data *data, uint64_t length, struct blob_writer **ret_writer);
+/* Appends; blocks on the drives; memory stays bounded by a few stripes. CAIRN_ETOOBIG past the length. */
+int blob_write(struct blob_writer *writer, const void *bytes, size_t len);
+/* All bytes were given: encodes the tail, waits until the shards are on stable storage on a write quorum of drives.
+ * 0; CAIRN_EQUORUM; -ENOSPC; -EINVAL when bytes are missing. */
+int blob_writer_finish(struct blob_writer *writer);
+uint64_t blob_writer_id(const struct blob_writer *writer);
+/* Frees the writer. A blob that was not committed gives its place back: the reserved range is reclaimed. Accepts NULL. */
+void blob_writer_free(struct blob_writer **writer);
+
+/* ---- inside an index mutation ---- */
+
+/* Makes a finished blob part of the store, with refs references (1 …). After success the writer only wants freeing. Safe to run again
+ * when the mutation is. */
+int blob_commit(struct index_txn *txn, struct blob_writer *writer, uint32_t refs);
+/* Adds by (which may be negative) to the references. At zero the blob is marked freed: the reclaimer takes it after
+ * the commit. CAIRN_ECORRUPT when there is no such blob. */
+int blob_ref(struct index_txn *txn, struct data *data, uint64_t blob_id, int32_t by);
+
+/* ---- reading ---- */
+
+struct blob_pin;
+/* Pins a blob that txn's snapshot refers to, so that it can be read after the transaction has ended. Pins are counted. 0;
+ * CAIRN_ECORRUPT; -ENOMEM. */
+int  blob_pin(struct index_txn *txn, struct data *data, uint64_t blob_id, struct blob_pin **ret_pin);
+void blob_unpin(struct blob_pin **pin);
+uint64_t blob_pin_length(const struct blob_pin *pin);
+/* Reads exactly len bytes at off, verified; reconstructs from parity what is missing or wrong, and queues the blob to be healed.
+ * Blocks on the drives. Any number of threads at once. 0; CAIRN_EBITROT, or -EIO, when fewer than k shards are good; -EINVAL past the end. */
+int blob_read(struct blob_pin *pin, uint64_t off, void *ret_bytes, size_t len);
+
+/* ---- life ---- */
+
+struct data_options {
+    struct drive_set *set;      /* borrowed until data_close */
+    struct index     *index;    /* borrowed until data_close */
+    uint64_t          segment_size; /* bytes of a shared segment on one drive; 0: the default */
+    uint64_t          reserve;  /* bytes kept free on each drive, so that the index can always commit a delete; 0: the default */
+};
+
+/* Opens: recovers segments that were open when the last process ended (their unreferenced ranges are reclaimed), and starts the
+ * reclaimer's thread. */
+int  data_open(const struct data_options *options, struct data **ret_data);
+void data_close(struct data **data);
+
+struct data_status {
+    uint64_t blobs_freed_pending; /* 'F' records not reclaimed yet */
+    uint64_t heal_pending;        /* 'H' records */
+    uint64_t degraded_reads;      /* since start */
+    uint64_t bitrot_found;        /* since start */
+};
+int  data_status(struct data *data, struct data_status *ret_status);
+/* Waits until all blobs freed before this call that no reader pins are reclaimed; for tests and for shutdown. */
+int  data_reclaim_wait(struct data *data);
+
+#endif
