@@ -58,7 +58,8 @@ int blob_read(struct blob_pin *pin, uint64_t off, void *ret_bytes, size_t len);
 /* ---- life ---- */
 
 struct data_options {
-    struct drive_set *set;      /* borrowed until data_close */
+    struct drive_set *const *sets; /* the erasure sets; the array is borrowed until data_open returns, the sets until data_close */
+    size_t            set_count; /* 1 … 256; a blob lies whole in one set, chosen by free space */
     struct index     *index;    /* borrowed until data_close */
     uint64_t          segment_size; /* bytes of a shared segment on one drive; 0: the default */
     uint64_t          reserve;  /* bytes kept free on each drive, so that the index can always commit a delete; 0: the default */
