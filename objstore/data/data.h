@@ -75,6 +75,7 @@ struct data_status {
     uint64_t heal_pending;        /* 'H' records */
     uint64_t degraded_reads;      /* since start */
     uint64_t bitrot_found;        /* since start */
+    uint64_t total, free;         /* bytes of user data that the sets hold in all and have left: parity and reserve taken off */
 };
 int  data_status(struct data *data, struct data_status *ret_status);
 /* Waits until all blobs freed before this call that no reader pins are reclaimed; for tests and for shutdown. */
