@@ -73,6 +73,53 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsupport.a $(B)/libfs.a $(B)/l
 unit: $(UNIT)
 	tools/run-unit $(UNIT)
 
+# All unit tests as one program: what `make check` runs.
+UNIT_ALL := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
+$(B)/tests/unit/all: $(UNIT_ALL) $(foreach l,support fs server wire objstore base,$(B)/lib$(l).a)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(UNIT_ALL) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
+	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_fs) $(LIBS_fuse) $(LIBS_base)
+
+# Fuzz drivers: with clang's libFuzzer (make fuzz), or as plain programs that replay a corpus (make fuzz-replay).
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/standalone.o $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+.PHONY: fuzz-replay fuzz
+fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz/%)
+FUZZ_SECONDS ?= 60
+fuzz:
+	tools/bootstrap check
+	tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# Measurements: small programs that print figures, and tools/bench, which runs them all against their yardsticks.
+BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(foreach l,support server wire objstore base,$(B)/lib$(l).a)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+
+.PHONY: run check check-long bench
+run:
+	tools/bootstrap build
+	$(MAKE) -j$$(nproc) all
+	tools/demo
+check:
+	tools/bootstrap check
+	mkdir -p build && tools/check
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../bin/cairnfs $(DESTDIR)$(PREFIX)/sbin/mount.cairn
+	install -m 644 tools/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 tools/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	for unit in tools/deploy/*.service; do \
+	  sed 's,@PREFIX@,$(PREFIX),' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
+
 .PHONY: clean
 clean:
 	rm -rf build
