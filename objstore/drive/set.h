@@ -1,0 +1,97 @@
+/*
+ * Drives of a deployment, as erasure sets.
+ *
+ * n drives are divided into equal sets of the largest size up to 16 that divides n (12 → one set of 12; 20 → two of 10;
+ * 32 → two of 16). A prime n over 16 would give sets of one drive without parity, so a fresh deployment of more than 16 drives whose
+ * largest divisor up to 16 is under 4 is refused.
+ *
+ * A drive says in its superblock (format.h) which deployment and set it belongs to, its place there, and who its neighbours are. So
+ * drives may be named in any order. What opening makes of each folder:
+ *
+ *   its folder is                          then
+ *   a drive of this deployment             is put in its place
+ *   empty, and so are all the others       the deployment is formatted
+ *   missing, unreadable                    its place stays empty (MISSING, -ENOENT …): a degraded set
+ *   empty, others are formatted            its place stays empty (MISSING, -ENODATA): a replacement, waiting to be healed
+ *   its superblock is damaged              its place stays empty (MISSING, CAIRN_EBADSUPER)
+ *   not empty, without a superblock        refused, -EEXIST when formatting, CAIRN_EFOREIGN beside formatted drives
+ *   of another deployment, a duplicate     refused, CAIRN_EFOREIGN
+ *
+ * Opening succeeds while every set has k drives. Layout of a drive: superblock, index/ (replica of the index), data/ (segments).
+ */
+#ifndef CAIRN_DRIVE_SET_H
+#define CAIRN_DRIVE_SET_H
+
+#include "objstore/base/span.h"
+#include "objstore/drive/drive.h"
+
+#define DRIVES_MAX         4096 /* of a deployment: 256 sets of 16 */
+#define DRIVE_SET_MAX      16
+#define DRIVE_UUID_TEXT    37   /* 8-4-4-4-12 hex digits and a NUL */
+
+struct drives;
+struct drive_set;
+
+struct drives_options {
+    const char *const *paths;  /* folders; borrowed until drives_open returns */
+    size_t             count;  /* 1 … DRIVES_MAX */
+    int                parity; /* -1: by set size; else 0 … size/2. Heeded when formatting only */
+    /* Opens one folder; NULL: drive_dir_open. For decorators. */
+    int (*open)(void *arg, const char *path, struct drive **ret_drive);
+    void *open_arg;
+};
+
+/* Opens, or formats when every folder is empty (missing ones are made). Locks each drive against other processes. On failure ret_message
+ * says what is wrong and which folder; on success it holds a line for every drive that is not online, or nothing.
+ * 0; -EINVAL (number of drives, parity); -ENOENT … when formatting; -EBUSY (in use, or named twice); -EEXIST; CAIRN_EFOREIGN; CAIRN_EBADSUPER;
+ * CAIRN_EFORMAT; CAIRN_EQUORUM (fewer than k drives of a set); -EIO; -ENOMEM. */
+int drives_open(const struct drives_options *options, struct drives **ret_drives, struct buf *ret_message);
+/* Accepts NULL. */
+void drives_close(struct drives **drives);
+size_t drives_set_count(const struct drives *drives);
+/* The sets in order; the array lives as the drives do. */
+struct drive_set *const *drives_sets(const struct drives *drives);
+/* UUID of the deployment as text. */
+void drives_id(const struct drives *drives, char ret_text[DRIVE_UUID_TEXT]);
+/* The folders of the index replicas, R = min(n, 2m+1) of the first set: ret_paths[i] lives as the drives do, and is NULL where the drive
+ * is not online. Returns R. */
+size_t drives_index_paths(const struct drives *drives, const char *ret_paths[DRIVE_SET_MAX]);
+
+/* ---- one set ---- */
+
+unsigned drive_set_size(const struct drive_set *set);   /* n */
+unsigned drive_set_data(const struct drive_set *set);   /* k */
+unsigned drive_set_parity(const struct drive_set *set); /* m */
+/* Drives that must have a shard before a write counts: k, or k+1 where k = m. */
+unsigned drive_set_quorum(const struct drive_set *set);
+/* The drive at a place, or NULL when it is missing or faulty. It lives as the set does. Any thread. */
+struct drive *drive_set_get(const struct drive_set *set, unsigned place);
+/* Bitmap of the places where drive_set_get gives a drive. */
+uint32_t drive_set_online(const struct drive_set *set);
+
+enum drive_event {
+    DRIVE_GOOD,        /* an operation on the disk succeeded */
+    DRIVE_READ_ERROR,  /* … failed with something other than a full disk */
+    DRIVE_WRITE_ERROR,
+    DRIVE_BITROT,      /* a checksum did not match */
+    DRIVE_EVENTS
+};
+/* Counts. After DRIVE_FAULTY_AFTER errors with no success between them the drive is faulty until the next start, so that a dead
+ * one does not slow every request; but never below k drives. Any thread, cheap. */
+#define DRIVE_FAULTY_AFTER 32
+void drive_set_note(struct drive_set *set, unsigned place, enum drive_event event, int error);
+
+enum drive_state { DRIVE_ONLINE, DRIVE_FAULTY, DRIVE_MISSING };
+
+struct drive_status {
+    const char      *path;  /* lives as the set; "" when the folder of a missing drive is not known */
+    char             id[DRIVE_UUID_TEXT];
+    enum drive_state state;
+    int              error; /* why it is faulty or missing; 0 otherwise */
+    uint64_t         total, free; /* bytes of its file system; 0 when it does not answer */
+    uint64_t         counts[DRIVE_EVENTS]; /* DRIVE_GOOD is not counted */
+};
+/* May block shortly on statvfs. */
+void drive_set_status(struct drive_set *set, unsigned place, struct drive_status *ret_status);
+
+#endif
