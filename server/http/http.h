@@ -22,10 +22,6 @@
 struct http_connection;   /* server/http: private */
 struct http_body;         /* a stage of the body's decoding: private to server/http and server/auth */
 
-struct http_header {
-    struct span name, value;
-};
-
 /* Everything lives until the handler returns. */
 struct http_request {
     struct arena            arena;        /* of this request */

@@ -67,7 +67,7 @@ bool http_head_next(const struct http_head *head, struct span name, size_t *at, 
 bool http_list_has(struct span list, const char *token);
 
 /* How the end of a response's body is found (RFC 9112 6.3). */
-enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_UNTIL_CLOSE };
-enum http_body http_response_body(const struct http_head *response, struct span request_method);
+enum http_framing { HTTP_FRAMING_NONE, HTTP_FRAMING_LENGTH, HTTP_FRAMING_CHUNKED, HTTP_FRAMING_UNTIL_CLOSE };
+enum http_framing http_response_framing(const struct http_head *response, struct span request_method);
 
 #endif
