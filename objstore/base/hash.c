@@ -1,0 +1,218 @@
+/*
+ * Digests by OpenSSL, CRCs by crc.c, one interface. Algorithms are fetched once for the process, since a fetch costs
+ * more than a small digest; one-shot calls use contexts that each thread keeps until it ends, for the same reason.
+ */
+#include "objstore/base/hash.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+struct kind_row {
+    size_t size;
+    const char *openssl; /* NULL for a CRC */
+};
+
+static const struct kind_row kinds[HASH_KINDS] = {
+    [HASH_NONE] = {0, NULL},  [HASH_MD5] = {16, "MD5"},  [HASH_SHA1] = {20, "SHA1"},   [HASH_SHA256] = {32, "SHA256"},
+    [HASH_CRC32] = {4, NULL}, [HASH_CRC32C] = {4, NULL}, [HASH_CRC64NVME] = {8, NULL},
+};
+
+struct hash {
+    enum hash_kind kind;
+    uint64_t crc;
+    EVP_MD_CTX *md; /* NULL for a CRC */
+};
+
+/* What one thread keeps. */
+struct contexts {
+    EVP_MD_CTX *md[HASH_KINDS];
+    EVP_MAC_CTX *hmac_sha256;
+};
+
+static EVP_MD *digests[HASH_KINDS];
+static EVP_MAC *hmac;
+static pthread_key_t contexts_key;
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+static __thread struct contexts *contexts;
+
+static void contexts_free(void *arg)
+{
+    struct contexts *c = arg;
+    for (int kind = 0; kind < HASH_KINDS; kind++)
+        EVP_MD_CTX_free(c->md[kind]);
+    EVP_MAC_CTX_free(c->hmac_sha256);
+    free(c);
+    contexts = NULL;
+}
+
+static void start(void)
+{
+    for (int kind = 0; kind < HASH_KINDS; kind++)
+        if (kinds[kind].openssl)
+            digests[kind] = EVP_MD_fetch(NULL, kinds[kind].openssl, NULL);
+    hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+    int rc = pthread_key_create(&contexts_key, contexts_free);
+    assert(rc == 0);
+}
+
+static struct contexts *contexts_get(void)
+{
+    if (contexts)
+        return contexts;
+    pthread_once(&start_once, start);
+    struct contexts *c = calloc(1, sizeof(*c));
+    if (c && pthread_setspecific(contexts_key, c) != 0) {
+        free(c);
+        c = NULL;
+    }
+    contexts = c;
+    return c;
+}
+
+size_t hash_size(enum hash_kind kind)
+{
+    assert(kind < HASH_KINDS);
+    return kinds[kind].size;
+}
+
+/* A context with an empty digest; NULL when memory is short or OpenSSL was set up without the algorithm. */
+static EVP_MD_CTX *md_new(enum hash_kind kind)
+{
+    pthread_once(&start_once, start);
+    EVP_MD_CTX *md = digests[kind] ? EVP_MD_CTX_new() : NULL;
+    if (md && !EVP_DigestInit_ex2(md, digests[kind], NULL)) {
+        EVP_MD_CTX_free(md);
+        md = NULL;
+    }
+    return md;
+}
+
+/* Neither allocates once the context has been used, so they can only fail by misuse. */
+static void md_update(EVP_MD_CTX *md, const void *bytes, size_t len)
+{
+    int ok = EVP_DigestUpdate(md, bytes, len);
+    assert(ok);
+}
+
+static void md_final(EVP_MD_CTX *md, uint8_t *ret_digest)
+{
+    int ok = EVP_DigestFinal_ex(md, ret_digest, NULL) && EVP_DigestInit_ex2(md, NULL, NULL);
+    assert(ok);
+}
+
+static uint64_t crc_step(enum hash_kind kind, uint64_t crc, const void *bytes, size_t len)
+{
+    switch (kind) {
+    case HASH_CRC32:
+        return crc32_step((uint32_t)crc, bytes, len);
+    case HASH_CRC32C:
+        return crc32c_step((uint32_t)crc, bytes, len);
+    default:
+        return crc64nvme_step(crc, bytes, len);
+    }
+}
+
+static void crc_put(enum hash_kind kind, uint64_t crc, uint8_t *ret_digest)
+{
+    if (hash_size(kind) == 4)
+        put_be32(ret_digest, (uint32_t)crc);
+    else
+        put_be64(ret_digest, crc);
+}
+
+int hash_new(enum hash_kind kind, struct hash **ret_hash)
+{
+    if (hash_size(kind) == 0)
+        return -EINVAL;
+    struct hash *h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    h->kind = kind;
+    if (kinds[kind].openssl && !(h->md = md_new(kind))) {
+        free(h);
+        return -ENOMEM;
+    }
+    *ret_hash = h;
+    return 0;
+}
+
+void hash_update(struct hash *h, const void *bytes, size_t len)
+{
+    if (h->md)
+        md_update(h->md, bytes, len);
+    else
+        h->crc = crc_step(h->kind, h->crc, bytes, len);
+}
+
+void hash_final(struct hash *h, uint8_t *ret_digest)
+{
+    if (h->md)
+        md_final(h->md, ret_digest);
+    else
+        crc_put(h->kind, h->crc, ret_digest);
+    h->crc = 0;
+}
+
+void hash_free(struct hash **h)
+{
+    if (!*h)
+        return;
+    EVP_MD_CTX_free((*h)->md);
+    free(*h);
+    *h = NULL;
+}
+
+int hash_once(enum hash_kind kind, const void *bytes, size_t len, uint8_t *ret_digest)
+{
+    if (hash_size(kind) == 0)
+        return -EINVAL;
+    if (!kinds[kind].openssl) {
+        crc_put(kind, crc_step(kind, 0, bytes, len), ret_digest);
+        return 0;
+    }
+    struct contexts *c = contexts_get();
+    if (!c || (!c->md[kind] && !(c->md[kind] = md_new(kind))))
+        return -ENOMEM;
+    md_update(c->md[kind], bytes, len);
+    md_final(c->md[kind], ret_digest);
+    return 0;
+}
+
+static EVP_MAC_CTX *hmac_new(void)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC_CTX *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    if (mac && !EVP_MAC_CTX_set_params(mac, params)) {
+        EVP_MAC_CTX_free(mac);
+        mac = NULL;
+    }
+    return mac;
+}
+
+int hmac_sha256(struct span key, struct span message, uint8_t ret_mac[32])
+{
+    struct contexts *c = contexts_get();
+    if (!c || (!c->hmac_sha256 && !(c->hmac_sha256 = hmac_new())))
+        return -ENOMEM;
+    /* A NULL key would mean the last one again. */
+    const char *bytes = key.len ? key.ptr : "";
+    EVP_MAC_CTX *mac = c->hmac_sha256;
+    if (!EVP_MAC_init(mac, (const uint8_t *)bytes, key.len, NULL) ||
+        !EVP_MAC_update(mac, (const uint8_t *)message.ptr, message.len) || !EVP_MAC_final(mac, ret_mac, NULL, 32))
+        return -ENOMEM;
+    return 0;
+}
+
+uint64_t xxh3(const void *bytes, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, len, seed);
+}
