@@ -43,7 +43,7 @@ struct drive_ops {
 
     void    (*close)(struct drive_file *file);
     ssize_t (*read)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only);
-    ssize_t (*write)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
+    int     (*write)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
     int     (*sync)(struct drive_file *file);
     int     (*reserve)(struct drive_file *file, uint64_t len);
     int     (*truncate)(struct drive_file *file, uint64_t len);

@@ -28,6 +28,8 @@
 #define DRIVES_MAX         4096 /* of a deployment: 256 sets of 16 */
 #define DRIVE_SET_MAX      16
 #define DRIVE_UUID_TEXT    37   /* 8-4-4-4-12 hex digits and a NUL */
+#define DRIVE_INDEX_FOLDER "index"
+#define DRIVE_DATA_FOLDER  "data"
 
 struct drives;
 struct drive_set;
