@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@ enum undo_kind { UNDO_BYTES, UNDO_LENGTH, UNDO_CREATE, UNDO_RENAME };
 
 struct undo {
     struct undo *older;
+    uint64_t number; /* counts up */
     enum undo_kind kind;
     char name[DRIVE_NAME_MAX + 1];
     char from[DRIVE_NAME_MAX + 1]; /* UNDO_RENAME */
@@ -35,6 +35,7 @@ struct fault {
     bool gone;
     bool tracking;
     struct undo *newest;
+    uint64_t undo_count;
 };
 
 struct fault_file {
@@ -175,6 +176,7 @@ static void undo_push(struct fault *f, struct undo *undo)
 {
     pthread_mutex_lock(&f->lock);
     undo->older = f->newest;
+    undo->number = ++f->undo_count;
     f->newest = undo;
     pthread_mutex_unlock(&f->lock);
 }
@@ -201,12 +203,12 @@ static void note_length(struct drive_file *file)
     undo_push(fault_of(file->drive), undo_new(UNDO_LENGTH, ff->name, len, 0));
 }
 
-static struct undo *undo_mark(struct fault *f)
+static uint64_t undo_mark(struct fault *f)
 {
     pthread_mutex_lock(&f->lock);
-    struct undo *newest = f->newest;
+    uint64_t mark = f->undo_count;
     pthread_mutex_unlock(&f->lock);
-    return newest;
+    return mark;
 }
 
 static bool undo_is_of(const struct undo *undo, const char *name, bool names)
@@ -221,17 +223,14 @@ static bool undo_is_of(const struct undo *undo, const char *name, bool names)
     return len == 0 ? !strchr(undo->name, '/') : strncmp(undo->name, name, len) == 0 && undo->name[len] == '/';
 }
 
-/* Forgets what mark and older notes say of a file's bytes, or of the names in a folder. */
-static void undo_forget(struct fault *f, const struct undo *mark, const char *name, bool names)
+/* Forgets what the notes up to mark say of a file's bytes, or of the names in a folder. */
+static void undo_forget(struct fault *f, uint64_t mark, const char *name, bool names)
 {
-    bool old = false;
-
     pthread_mutex_lock(&f->lock);
     for (struct undo **at = &f->newest; *at;) {
         struct undo *undo = *at;
 
-        old = old || undo == mark;
-        if (old && undo_is_of(undo, name, names)) {
+        if (undo->number <= mark && undo_is_of(undo, name, names)) {
             *at = undo->older;
             free(undo);
         } else {
@@ -351,7 +350,7 @@ static int fault_list(struct drive *drive, const char *folder, drive_visit *visi
 static int fault_sync_folder(struct drive *drive, const char *folder)
 {
     struct fault *f = fault_of(drive);
-    struct undo *mark = undo_mark(f);
+    uint64_t mark = undo_mark(f);
     int r = fault_plain(drive, FAULT_NAMES);
 
     if (r == 0)
@@ -447,7 +446,7 @@ static int fault_write(struct drive_file *file, const struct iovec *iov, int cou
 static int fault_sync(struct drive_file *file)
 {
     struct fault *f = fault_of(file->drive);
-    struct undo *mark = undo_mark(f);
+    uint64_t mark = undo_mark(f);
     int r = fault_plain(file->drive, FAULT_SYNC);
 
     if (r == 0)

@@ -38,6 +38,10 @@ int  index_read_begin(struct index *index, struct index_txn **ret_txn);
 void index_read_end(struct index_txn **txn);
 /* The number of the last commit that this snapshot holds; in a mutation, of the commit that it will be part of. */
 uint64_t index_txn_sequence(const struct index_txn *txn);
+/* A commit number that every snapshot holds that is open now or will be: the lowest of the read transactions alive, or
+ * the last visible commit when there is none. What a commit up to this number took out of the index, no reader can find any more; objstore/data
+ * reclaims by it. A transaction counts from before it takes its snapshot. Any thread; does not block. */
+uint64_t index_oldest_reader(struct index *index);
 
 /* Runs fn(txn, arg) inside the write transaction and waits until it is applied or durable.
  * fn returns 0 or more for success, and that is what index_apply returns; or a negative error, and then it must not have
