@@ -11,7 +11,11 @@
 #include <openssl/params.h>
 #include <pthread.h>
 #include <stdlib.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* picks AVX2 or AVX-512 at run time; plain xxhash.h would stay with SSE2 */
+#else
 #include <xxhash.h>
+#endif
 
 struct kind_row {
     size_t size;
