@@ -24,7 +24,7 @@ struct hash; /* one running digest; one thread at a time */
 
 /* Bytes of a digest of this kind; 0 for HASH_NONE. */
 size_t hash_size(enum hash_kind kind);
-/* 0, -ENOMEM, -EINVAL for HASH_NONE. */
+/* 0, -EINVAL for HASH_NONE; -ENOMEM, also when OpenSSL was set up without the algorithm. */
 int  hash_new(enum hash_kind kind, struct hash **ret_hash);
 void hash_update(struct hash *h, const void *bytes, size_t len);
 /* Writes hash_size() bytes and starts over with an empty digest. */
@@ -32,7 +32,7 @@ void hash_final(struct hash *h, uint8_t *ret_digest);
 /* Accepts NULL. */
 void hash_free(struct hash **h);
 
-/* The digest of len bytes in one call; -ENOMEM. */
+/* The digest of len bytes in one call; -EINVAL for HASH_NONE, -ENOMEM. The cheap way for small inputs. */
 int hash_once(enum hash_kind kind, const void *bytes, size_t len, uint8_t *ret_digest);
 /* HMAC-SHA256, 32 bytes out. 0 or -ENOMEM. */
 int hmac_sha256(struct span key, struct span message, uint8_t ret_mac[32]);
@@ -43,7 +43,7 @@ uint64_t crc64nvme_step(uint64_t crc, const void *bytes, size_t len);
 /* The CRC of A followed by B from crc(A), crc(B) and len(B): S3's FULL_OBJECT checksum of a multipart upload. */
 uint64_t crc_combine(enum hash_kind kind, uint64_t crc_a, uint64_t crc_b, uint64_t len_b);
 
-/* XXH3, 64 bits, little-endian when stored. */
+/* XXH3, 64 bits, little-endian when stored. By the widest vectors the processor has, unlike libxxhash's own name. */
 uint64_t xxh3(const void *bytes, size_t len, uint64_t seed);
 
 /* Compares in time that depends on len only. */

@@ -11,9 +11,9 @@
 #include <stdio.h>
 
 enum option_type {
-    OPTION_FLAG,   /* bool *: set to true */
+    OPTION_FLAG,   /* bool *: set to true; --name=VALUE and a variable say true, yes, on, 1 or false, no, off, 0 */
     OPTION_STRING, /* const char **: points into argv or the environment */
-    OPTION_LIST,   /* struct option_list *: may be given several times */
+    OPTION_LIST,   /* struct option_list *: may be given several times; a variable holds items cut by commas or blanks */
     OPTION_U64,    /* uint64_t *: decimal, with K, M, G, T for powers of 1024 */
     OPTION_MS      /* int64_t *: nanoseconds, written as 500ms, 30s, 5m */
 };
@@ -34,8 +34,10 @@ struct option_row {
     const char      *help;     /* one line */
 };
 
-/* Fills the targets of table from the environment, then from argv[1…]; what is no option is moved to
- * ret_operands (room for argc pointers). 0; -EINVAL after having printed what is wrong to standard error. */
+/* Fills the targets of table (at most 64 rows) from argv[1…], and those not named there from the environment; what is
+ * no option is moved to ret_operands (room for argc pointers). What targets hold stays valid as long as argv and the
+ * environment do. 0; -EINVAL or -ENOMEM after having printed what is wrong to standard error. Call it before there are
+ * threads. */
 int options_parse(const struct option_row *table, int argc, char **argv, char **ret_operands, int *ret_count);
 /* Prints the table for --help. */
 void options_help(const struct option_row *table, FILE *out);

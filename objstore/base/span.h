@@ -99,7 +99,7 @@ int  buf_add_u64(struct buf *b, uint64_t decimal);
 int  buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Drops the first len bytes (at most all). */
 void buf_drop(struct buf *b, size_t len);
-/* Empties, keeps the memory. */
+/* Empties and forgets a failure, keeps the memory. */
 void buf_clear(struct buf *b);
 /* Frees the memory and zeroes all but the limit. Accepts NULL. */
 void buf_release(struct buf *b);
