@@ -455,10 +455,13 @@ int drives_open(const struct drives_options *options, struct drives **ret_drives
     if (!o.folders)
         return -ENOMEM;
     int r = opening_look(&o);
-    if (r == 0 && o.kinds[FOLDER_READY] + o.kinds[FOLDER_DAMAGED] == 0)
+    bool format = o.kinds[FOLDER_READY] + o.kinds[FOLDER_DAMAGED] == 0;
+    if (r == 0 && format)
         r = opening_format(&o);
     if (r == 0)
         r = opening_recognise(&o, ret_drives);
+    if (r == 0)
+        (*ret_drives)->formatted = format;
     for (size_t i = 0; i < o.count; i++)
         drive_free(&o.folders[i].drive);
     free(o.folders);

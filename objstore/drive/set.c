@@ -126,6 +126,11 @@ struct drive_set *const *drives_sets(const struct drives *drives)
     return drives->sets;
 }
 
+bool drives_formatted(const struct drives *drives)
+{
+    return drives->formatted;
+}
+
 void drives_id(const struct drives *drives, char ret_text[DRIVE_UUID_TEXT])
 {
     uuid_text(drives->id, ret_text);

@@ -53,6 +53,8 @@ void drives_close(struct drives **drives);
 size_t drives_set_count(const struct drives *drives);
 /* The sets in order; the array lives as the drives do. */
 struct drive_set *const *drives_sets(const struct drives *drives);
+/* This open formatted them: nothing was ever stored. */
+bool drives_formatted(const struct drives *drives);
 /* UUID of the deployment as text. */
 void drives_id(const struct drives *drives, char ret_text[DRIVE_UUID_TEXT]);
 /* The folders of the index replicas, R = min(n, 2m+1) of the first set: ret_paths[i] lives as the drives do, and is NULL where the drive

@@ -28,6 +28,7 @@ struct drive_set {
 
 struct drives {
     uint8_t            id[UUID_SIZE];
+    bool               formatted;
     size_t             set_count;
     struct drive_set **sets;
 };

@@ -54,7 +54,8 @@ unsigned ec_parity(const struct ec *ec)
     return ec->m;
 }
 
-/* ISA-L counts bytes in an int and takes pointers to bytes that are not const; neither tables nor inputs are changed. */
+/* ISA-L counts bytes in an int and takes pointers to bytes that are not const; neither tables nor inputs are changed.
+ */
 static void multiply(const uint8_t *tables, unsigned k, unsigned rows, size_t len, uint8_t **in, uint8_t **out)
 {
     const size_t step = 1u << 30;
@@ -102,7 +103,8 @@ static void matrix_row_multiply(const uint8_t *row, const uint8_t *matrix, unsig
     }
 }
 
-/* The rows of the k shards at hand, inverted, turn them into the data; a wanted shard's own row turns data into the shard. */
+/* The rows of the k shards at hand, inverted, turn them into the data; a wanted shard's own row turns data into the
+ * shard. */
 int ec_plan_init(struct ec_plan *plan, const struct ec *ec, uint32_t good, uint32_t want)
 {
     uint8_t rows[EC_SHARDS_MAX * EC_SHARDS_MAX], inverse[EC_SHARDS_MAX * EC_SHARDS_MAX];
