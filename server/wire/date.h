@@ -1,6 +1,7 @@
 /*
  * The date forms of HTTP and S3, from and to nanoseconds since 1970, UTC. No locale, no time zone, no libc calendar.
- * Years 1 to 9999. Parsers take the whole span or answer CAIRN_ESYNTAX, also for days that do not exist.
+ * Parsers take the whole span or answer CAIRN_ESYNTAX, also for days that do not exist. Nanoseconds reach from 1677 to
+ * 2262; a date beyond becomes INT64_MIN or INT64_MAX.
  */
 #ifndef CAIRN_WIRE_DATE_H
 #define CAIRN_WIRE_DATE_H
@@ -19,7 +20,6 @@ int date_parse_iso(struct span s, int64_t *ret_ns);
  * digits, at most 50 years ahead), asctime. */
 int date_parse_http(struct span s, int64_t now_ns, int64_t *ret_ns);
 
-/* Times outside the years 1 to 9999 can not come out of int64 nanoseconds. */
 void date_format_basic(int64_t ns, char ret[DATE_BASIC_SIZE]);
 void date_format_ms(int64_t ns, char ret[DATE_MS_SIZE]);
 void date_format_http(int64_t ns, char ret[DATE_HTTP_SIZE]);

@@ -48,7 +48,8 @@ struct http_head {
 /*
  * Parse a head at the start of bytes. Bytes consumed (the body begins there); 0 when the head is not complete: call
  * again with more bytes behind the same ones and the same *scanned, which the caller sets to 0 before the first call
- * and which saves looking at bytes twice. The spans of *ret_head point into bytes; it is set only on success.
+ * and which saves looking at bytes twice. The spans of *ret_head point into bytes; on failure its contents
+ * mean nothing.
  *
  * A request may be led by one empty line (RFC 9112 2.2). Errors:
  *   CAIRN_ESYNTAX     not a head, or one that could be read in two ways: 400, and close
