@@ -36,25 +36,16 @@ void hex_encode(const void *bytes, size_t len, char *ret_text)
     *ret_text = '\0';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int hex_decode(struct span text, void *ret_bytes, size_t len)
 {
     uint8_t *out = ret_bytes;
     if (text.len % 2 || text.len / 2 != len)
         return -EINVAL;
     for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(text.ptr[2 * i]), low = hex_digit(text.ptr[2 * i + 1]);
-        if (high < 0 || low < 0)
+        uint64_t byte;
+        if (span_hex_to_u64(span_make(text.ptr + 2 * i, 2), &byte) < 0)
             return -EINVAL;
-        out[i] = (uint8_t)(high << 4 | low);
+        out[i] = (uint8_t)byte;
     }
     return 0;
 }
