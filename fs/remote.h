@@ -12,7 +12,7 @@
  * restart of the server. A session that expired (a mount cut off for longer than its lease) is replaced by a new one, open files whose inode
  * still exists are opened in it, others answer -ESTALE; push tells REMOTE_EVENT_ALL.
  *
- * Any number of threads. Nothing here knows FUSE.
+ * Any number of threads; but threads don't survive fork, so a program forks before remote_open. Nothing here knows FUSE.
  */
 #ifndef CAIRN_FS_REMOTE_H
 #define CAIRN_FS_REMOTE_H
@@ -48,7 +48,8 @@ struct remote_options {
 int remote_open(const struct remote_options *options, struct remote **ret_remote, struct posix_attr *ret_root);
 /* Ends the session, so that nothing waits for its lease. No call may be under way. Accepts NULL. */
 void remote_close(struct remote **remote);
-/* Starts over in a child process: threads do not survive fork, so a program forks before remote_open. */
+/* Whether push is connected, so that what is cached is known to be current. Any thread, does not block. */
+bool remote_push_connected(struct remote *remote);
 
 /* ---- compounds ---- */
 
@@ -58,7 +59,7 @@ struct remote_call {
     struct buf out;
     struct s3_response response;
     struct span results;   /* not read yet */
-    bool changes;          /* an operation of class CHANGES or HOLDS is in it */
+    int highest;           /* class of the operations in it */
     int failed;            /* first error of remote_add */
 };
 

@@ -356,7 +356,7 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     }
     if (t->request->interrupted && t->request->interrupted(t->request->interrupted_arg))
         t->error = -EINTR;
-    else if (!t->request->endless && now - t->moved_at > t->stall_ns)
+    else if (now - t->moved_at > t->stall_ns)
         t->error = -ETIMEDOUT;
     return t->error != 0;
 }

@@ -50,7 +50,6 @@ struct s3_request {
      * -EIO. May be NULL. */
     size_t (*sink)(const void *bytes, size_t len, void *arg);
     void *sink_arg;
-    bool endless; /* a stream that may stay silent: no stall timeout */
 };
 #define S3_HEADERS_MAX 32
 

@@ -210,6 +210,8 @@ struct posix_request {
 int posix_request_begin(struct buf *out, const struct posix_request *request);
 int posix_op_add(struct buf *out, const struct posix_op *op);
 int posix_request_end(struct buf *out);
+/* Puts another session, generation, slot and sequence into an encoded request: the same operations, sent anew. */
+void posix_request_readdress(struct buf *out, const struct posix_request *request);
 
 /* Reading: the header, then posix_op_next until it gives 0. CAIRN_ESYNTAX. */
 int posix_request_decode(struct span bytes, struct posix_request *ret_request, struct span *ret_ops);

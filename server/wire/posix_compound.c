@@ -112,7 +112,7 @@ static void count_one(struct buf *out, size_t at)
 
 /* ---- the request ---- */
 
-enum { REQUEST_COUNT_AT = 42, REPLY_STATUS_AT = 6, REPLY_FLAGS_AT = 24, REPLY_COUNT_AT = 26 };
+enum { REQUEST_SESSION_AT = 8, REQUEST_COUNT_AT = 42, REPLY_STATUS_AT = 6, REPLY_FLAGS_AT = 24, REPLY_COUNT_AT = 26 };
 
 int posix_request_begin(struct buf *out, const struct posix_request *request)
 {
@@ -147,6 +147,16 @@ int posix_op_add(struct buf *out, const struct posix_op *op)
     if (rc >= 0)
         count_one(out, REQUEST_COUNT_AT);
     return rc;
+}
+
+void posix_request_readdress(struct buf *out, const struct posix_request *request)
+{
+    char *at = out->ptr + REQUEST_SESSION_AT;
+
+    memcpy(at, request->session, POSIX_SESSION_ID);
+    put_le64(at + POSIX_SESSION_ID, request->generation);
+    put_le64(at + POSIX_SESSION_ID + 8, request->sequence);
+    put_le16(at + POSIX_SESSION_ID + 16, request->slot);
 }
 
 int posix_request_end(struct buf *out)
