@@ -147,7 +147,8 @@ struct sigv4_proof {
     char signature[SIGV4_SIGNATURE_SIZE];
 };
 
-/* Compares in constant time. SIGV4_OK, _MISMATCH, _MISSING_HEADER, _NOMEM. *ret_proof is set on _OK and _MISMATCH. */
+/* Compares in constant time; expects that sigv4_check() passed. SIGV4_OK, _MISMATCH, _NOMEM. *ret_proof is set on _OK
+ * and _MISMATCH. */
 enum sigv4_status sigv4_verify(const struct sigv4_auth *auth, const struct sigv4_request *request,
                                const struct sigv4_key *key, struct arena *a, struct sigv4_proof *ret_proof);
 /* The form of a POST upload signs its base64 policy alone. SIGV4_OK, _MISMATCH, _NOMEM. */
