@@ -21,7 +21,8 @@
 #define AWS_TRAILERS_MAX 8         /* trailer fields, without x-amz-trailer-signature */
 #define AWS_TRAILER_BYTES_MAX 2048
 
-/* A decoder: embedded by its owner, initialised once, released once. All but the trailers is its own. */
+/* A decoder: embedded by its owner, initialised once, released once, not moved between. All but the trailers is its
+ * own. */
 struct aws_chunked {
     struct http_header trailers[AWS_TRAILERS_MAX]; /* complete after DECODE_END; point into text */
     size_t trailer_count;
@@ -35,12 +36,11 @@ struct aws_chunked {
     bool last;         /* the current chunk is the empty one */
     bool trailer_signed;
     struct span announced;             /* value of x-amz-trailer */
-    char stated[SIGV4_SIGNATURE_SIZE]; /* the current chunk's signature by the client */
+    char stated[SIGV4_SIGNATURE_SIZE]; /* the signature that the client states for the current chunk or the trailers */
     char line[AWS_CHUNK_LINE_MAX];
     size_t line_len;
     char text[AWS_TRAILER_BYTES_MAX]; /* "name:value\n" of each trailer, as it is signed */
     size_t text_len;
-    char trailer_signature[SIGV4_SIGNATURE_SIZE];
 };
 
 /*
