@@ -1,0 +1,261 @@
+/*
+ * Appliers: the threads that keep the other replicas up with the primary.
+ *
+ * A batch is sent to all healthy replicas as the primary starts to commit it, and waits in a ring for each. An applier
+ * takes all that its ring holds into one transaction, so a replica that fell behind catches up with fewer commits. A
+ * replica is healthy until its first failure, or until it has not moved for STALL_NS; it gets nothing more after that,
+ * since it would miss a batch, and the next start copies it anew.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include "objstore/base/clock.h"
+#include "objstore/base/errors.h"
+#include "objstore/index/index_priv.h"
+
+/* ---- batches ---- */
+
+struct batch *batch_new(struct index *index)
+{
+    pthread_mutex_lock(&index->lock);
+    struct batch *batch = index->spare;
+    if (batch)
+        index->spare = batch->next;
+    pthread_mutex_unlock(&index->lock);
+    if (!batch && !(batch = calloc(1, sizeof(*batch))))
+        return NULL;
+    batch->refs = 1;
+    batch->waiters_end = &batch->waiters;
+    return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+    buf_release(&batch->redo.bytes);
+    free(batch->callbacks);
+    free(batch);
+}
+
+/* Empties it and keeps its memory, within a bound. */
+static void batch_clear(struct batch *batch)
+{
+    struct redo redo = batch->redo;
+    struct callback *callbacks = batch->callbacks;
+    size_t cap = batch->callback_cap;
+    if (redo.bytes.cap > BATCH_KEEP_BYTES)
+        buf_release(&redo.bytes);
+    redo_rewind(&redo, (struct redo_mark){0});
+    *batch = (struct batch){.redo = redo, .callbacks = callbacks, .callback_cap = cap};
+}
+
+/* index->lock held. */
+static void batch_drop(struct index *index, struct batch *batch)
+{
+    if (--batch->refs)
+        return;
+    batch_clear(batch);
+    batch->next = index->spare;
+    index->spare = batch;
+}
+
+void batch_unref(struct index *index, struct batch *batch)
+{
+    pthread_mutex_lock(&index->lock);
+    batch_drop(index, batch);
+    pthread_mutex_unlock(&index->lock);
+}
+
+/* ---- the ring; index->lock held ---- */
+
+static struct batch *ring_at(const struct replica *replica, unsigned i)
+{
+    return replica->queue[(replica->queue_first + i) % LAG_BATCHES];
+}
+
+static void ring_push(struct replica *replica, struct batch *batch)
+{
+    replica->queue[(replica->queue_first + replica->queue_count++) % LAG_BATCHES] = batch;
+    replica->queue_bytes += batch->redo.bytes.len;
+    replica->queue_pages += batch->pages;
+    batch->refs++;
+    batch->sent++;
+    pthread_cond_signal(&replica->work);
+}
+
+static void ring_pop(struct replica *replica)
+{
+    struct batch *batch = ring_at(replica, 0);
+    replica->queue_bytes -= batch->redo.bytes.len;
+    replica->queue_pages -= batch->pages;
+    replica->queue_first = (replica->queue_first + 1) % LAG_BATCHES;
+    replica->queue_count--;
+    batch_drop(replica->index, batch);
+}
+
+static bool ring_full(const struct replica *replica)
+{
+    return replica->queue_count == LAG_BATCHES || (replica->queue_count && replica->queue_bytes > LAG_BYTES);
+}
+
+void replica_fail(struct replica *replica, int error)
+{
+    if (!replica->healthy)
+        return;
+    replica->healthy = false;
+    replica->error = error;
+    for (unsigned i = 0; i < replica->queue_count; i++)
+        ring_at(replica, i)->answers++;
+    pthread_cond_broadcast(&replica->index->progress);
+}
+
+/* ---- the thread ---- */
+
+static int apply_once(struct replica *replica, struct batch *const *batches, unsigned count)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(replica->env, NULL, 0, &txn);
+    if (rc)
+        return rc;
+    for (unsigned i = 0; !rc && i < count; i++)
+        rc = replica_redo(replica, txn, &batches[i]->redo);
+    if (!rc)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int apply(struct replica *replica, struct batch *const *batches, unsigned count)
+{
+    int rc = apply_once(replica, batches, count);
+    while (rc == MDB_MAP_FULL) {
+        rc = replica_grow(replica); /* nobody reads here */
+        if (!rc)
+            rc = apply_once(replica, batches, count);
+    }
+    return lmdb_error(rc);
+}
+
+/* index->lock held. A replica that was given up meanwhile has had its batches answered. */
+static void applied(struct replica *replica, unsigned count, int rc)
+{
+    if (rc < 0)
+        replica_fail(replica, rc);
+    for (unsigned i = 0; i < count; i++) {
+        struct batch *batch = ring_at(replica, 0);
+        if (replica->healthy) {
+            replica->meta.epoch = replica->index->meta.epoch;
+            replica->meta.sequence = batch->sequence;
+            batch->answers++;
+            batch->acks++;
+        }
+        ring_pop(replica);
+    }
+    pthread_cond_broadcast(&replica->index->progress);
+}
+
+/* index->lock held, and let go while the replica commits. */
+static void applier_round(struct replica *replica)
+{
+    struct batch *batches[LAG_BATCHES];
+    unsigned count = replica->queue_count;
+    bool good = replica->healthy;
+    for (unsigned i = 0; i < count; i++)
+        batches[i] = ring_at(replica, i);
+    pthread_mutex_unlock(&replica->index->lock);
+    int rc = good ? apply(replica, batches, count) : 0;
+    pthread_mutex_lock(&replica->index->lock);
+    applied(replica, count, rc);
+}
+
+static void *applier_main(void *arg)
+{
+    struct replica *replica = arg;
+    pthread_setname_np(pthread_self(), "index-applier");
+    pthread_mutex_lock(&replica->index->lock);
+    while (replica->queue_count || !replica->stop) {
+        if (replica->queue_count)
+            applier_round(replica);
+        else
+            pthread_cond_wait(&replica->work, &replica->index->lock);
+    }
+    pthread_mutex_unlock(&replica->index->lock);
+    return NULL;
+}
+
+int applier_start(struct replica *replica)
+{
+    int rc = pthread_create(&replica->thread, NULL, applier_main, replica);
+    replica->running = rc == 0;
+    return -rc;
+}
+
+void applier_stop(struct replica *replica)
+{
+    if (!replica->running)
+        return;
+    pthread_mutex_lock(&replica->index->lock);
+    replica->stop = true;
+    pthread_cond_signal(&replica->work);
+    pthread_mutex_unlock(&replica->index->lock);
+    pthread_join(replica->thread, NULL);
+    replica->running = false;
+}
+
+/* ---- the writer's side ---- */
+
+static struct timespec stall_deadline(void)
+{
+    int64_t at = clock_mono_ns() + STALL_NS;
+    return (struct timespec){.tv_sec = at / NS_PER_SEC, .tv_nsec = at % NS_PER_SEC};
+}
+
+/* index->lock held. */
+static void wait_for_room(struct index *index, struct replica *replica)
+{
+    struct timespec deadline = stall_deadline();
+    while (replica->healthy && ring_full(replica))
+        if (pthread_cond_timedwait(&index->progress, &index->lock, &deadline) == ETIMEDOUT)
+            replica_fail(replica, -ETIMEDOUT);
+}
+
+void applier_send_all(struct index *index, struct batch *batch)
+{
+    pthread_mutex_lock(&index->lock);
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        if (replica == index->primary)
+            continue;
+        wait_for_room(index, replica);
+        if (replica->healthy)
+            ring_push(replica, batch);
+    }
+    pthread_mutex_unlock(&index->lock);
+}
+
+static bool ring_has(const struct replica *replica, const struct batch *batch)
+{
+    for (unsigned i = 0; i < replica->queue_count; i++)
+        if (ring_at(replica, i) == batch)
+            return true;
+    return false;
+}
+
+/* index->lock held. */
+static void give_up_on(struct index *index, const struct batch *batch)
+{
+    for (size_t i = 0; i < index->count; i++)
+        if (ring_has(&index->replicas[i], batch))
+            replica_fail(&index->replicas[i], -ETIMEDOUT);
+}
+
+unsigned applier_await(struct index *index, struct batch *batch, unsigned want)
+{
+    struct timespec deadline = stall_deadline();
+    pthread_mutex_lock(&index->lock);
+    while (batch->acks < want && batch->answers < batch->sent)
+        if (pthread_cond_timedwait(&index->progress, &index->lock, &deadline) == ETIMEDOUT)
+            give_up_on(index, batch);
+    unsigned acks = batch->acks;
+    pthread_mutex_unlock(&index->lock);
+    return acks;
+}

@@ -1,0 +1,35 @@
+/*
+ * What the index stores beside its callers' records, in every replica.
+ *
+ * A record is its key and its value followed by a check: the low 4 bytes of XXH3(value, seed XXH3(key)), little-endian.
+ * LMDB has no checksums of its own; so a flipped bit in a value, or a value under a wrong key, never passes for data.
+ *
+ * The record under INDEX_META_KEY says what the replica is and how far it has come. Integers are little-endian.
+ */
+#ifndef CAIRN_INDEX_FORMAT_H
+#define CAIRN_INDEX_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INDEX_CHECK_LEN 4u
+
+#define INDEX_META_KEY "\0meta" /* sorts before all others: tag byte 0 is ours */
+#define INDEX_META_KEY_LEN 5u
+#define INDEX_META_MAGIC "CAIRNIDX"
+#define INDEX_META_VERSION 1u
+
+struct index_meta_record {
+    char magic[8];
+    uint32_t version;
+    uint32_t zero;
+    uint8_t uuid[16];  /* of the index: the same in all its replicas */
+    uint64_t promised; /* no epoch up to this one may begin any more */
+    uint64_t epoch;    /* in which the last commit was made; 0: created, nothing committed yet */
+    uint64_t sequence; /* of the last commit */
+};
+
+_Static_assert(sizeof(struct index_meta_record) == 56, "on-disk layout");
+_Static_assert(offsetof(struct index_meta_record, promised) == 32, "on-disk layout");
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * Internals of the index.
+ *
+ * Threads: callers; one writer (writer.c), which alone runs mutations and commits the primary; one applier for each
+ * other replica (applier.c), which applies the redo of the batches it is sent. Locks: index->lock is the only mutex,
+ * held for moments, never during I/O. Readers take none: a slot's busy flag keeps its transaction theirs, and the gate
+ * (reader.c) lets the writer wait until no slot is busy.
+ */
+#ifndef CAIRN_INDEX_PRIV_H
+#define CAIRN_INDEX_PRIV_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "objstore/index/format.h"
+#include "objstore/index/index.h"
+#include "objstore/index/park.h"
+#include "objstore/index/redo.h"
+
+#define READERS_MAX 2048               /* read transactions open at once */
+#define READERS_LMDB (2 * READERS_MAX) /* slots in LMDB's own table: spare ones are for copies */
+#define CURSORS_KEPT 4                 /* per reader slot */
+#define MAP_FIRST ((size_t)1 << 40)    /* address space, not memory: 1 TiB of 128 */
+#define MAP_LEAST ((size_t)1 << 30)    /* where address space is short */
+#define MAP_MAX ((size_t)1 << 44)
+#define BATCH_MUTATIONS 1024 /* bounds of one commit: count, redo bytes, time it stays open */
+#define BATCH_BYTES ((size_t)4 << 20)
+#define BATCH_OPEN_NS (2 * 1000000LL)
+#define BATCH_KEEP_BYTES ((size_t)1 << 20) /* a batch's buffer above this is freed after use */
+#define LAG_BATCHES 64                     /* that a replica may be behind, and their redo bytes */
+#define LAG_BYTES ((size_t)32 << 20)
+#define STALL_NS (10 * 1000000000LL) /* a replica that does not answer for so long is given up; readers likewise */
+
+enum { CACHE_LINE = 64 };
+
+/* ---- a batch: the mutations of one commit ---- */
+
+struct callback {
+    void (*fn)(void *arg);
+    void (*dropped)(void *arg);
+    void *arg;
+};
+
+struct request {
+    index_mutation *fn;
+    void *arg;
+    enum index_wait wait;
+    int result;
+    struct event answered;
+    struct request *next;
+};
+
+struct batch {
+    struct batch *next; /* in index->spare */
+    unsigned refs;      /* the writer's and one per replica that has it; index->lock, as sent, answers and acks */
+    unsigned sent;      /* replicas it was sent to, */
+    unsigned answers;   /* … that committed it or failed, */
+    unsigned acks;      /* … that committed it */
+    uint64_t sequence;
+    size_t pages;     /* that its commit may write, at most */
+    struct redo redo; /* complete, and read-only, once it is sent */
+    struct callback *callbacks;
+    size_t callback_count, callback_cap;
+    struct request *waiters; /* for durable, in order */
+    struct request **waiters_end;
+    bool answered; /* somebody was answered at applied */
+    int error;     /* it can't be committed any more */
+};
+
+/* ---- a transaction: a reader's slot, or the writer's own ---- */
+
+struct index_txn {
+    atomic_uint busy;
+    struct index *index;
+    MDB_txn *mdb;
+    MDB_dbi dbi;
+    uint64_t generation;            /* of the primary that mdb belongs to */
+    MDB_cursor *kept[CURSORS_KEPT]; /* closed cursors of a reader, to be renewed */
+    unsigned kept_count;
+    struct batch *batch; /* NULL for a reader */
+    bool wrote;          /* the mutation that runs has put or deleted */
+    int failure;         /* LMDB's code of a put that broke the transaction */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* ---- a replica ---- */
+
+struct meta {
+    uint8_t uuid[16];
+    uint64_t promised;
+    uint64_t epoch;
+    uint64_t sequence;
+};
+
+struct replica {
+    struct index *index;
+    char *path;   /* "" for a missing drive */
+    int folder;   /* descriptor, locked against other processes; -1 */
+    MDB_env *env; /* NULL while there is no good database */
+    MDB_dbi dbi;
+    size_t map_size;
+    uint64_t reserved; /* length of data.mdb with disk space behind it; the writer's */
+    unsigned page_size;
+    ino_t inode; /* of data.mdb */
+
+    /* index->lock from here on */
+    struct meta meta; /* of the last commit */
+    bool healthy;
+    int error; /* why not */
+    struct batch *queue[LAG_BATCHES];
+    unsigned queue_first, queue_count;
+    size_t queue_bytes, queue_pages;
+    bool stop;
+    bool running; /* has its thread */
+    pthread_t thread;
+    pthread_cond_t work;
+};
+
+struct index {
+    /* What a reader looks at. */
+    _Atomic uint64_t applied;       /* sequence of the last batch in which something was put */
+    _Atomic uint64_t finished;      /* sequence of the last batch that is committed, or has failed */
+    _Atomic uint64_t visible_txnid; /* LMDB's number of the last finished commit on the primary */
+    struct tide finishes;           /* rises with finished and visible_txnid */
+    atomic_uint gate;               /* 1: readers wait */
+    struct replica *primary;        /* changes only while the gate is closed and no reader is in */
+    uint64_t generation;            /* likewise */
+    struct index_txn *readers;      /* READERS_MAX slots */
+
+    /* The queue. */
+    _Atomic(struct request *) queued __attribute__((aligned(CACHE_LINE))); /* newest first */
+    atomic_uint asleep;                                                    /* the writer waits for a request */
+    atomic_bool stop;
+
+    /* The writer's. */
+    struct index_txn write;
+    struct meta meta; /* of the last attempt to commit: a failed one uses up its sequence */
+    atomic_bool gone; /* a commit is on fewer than W replicas: nothing is written until the next start */
+    pthread_t writer;
+    bool running;
+
+    _Atomic uint64_t failures;   /* failed commits in which somebody was answered at applied */
+    atomic_int failure;          /* the last one's code */
+    _Atomic uint64_t flush_mark; /* index_flush's */
+    _Atomic uint64_t mutations, commits, failed, sequence;
+
+    pthread_mutex_t lock;
+    pthread_cond_t progress; /* an answer came, a queue has room */
+    struct batch *spare;
+    size_t count; /* R */
+    size_t write_quorum;
+    struct replica replicas[INDEX_REPLICAS_MAX];
+};
+
+/* ---- replica.c: one LMDB environment. LMDB's own codes: 0, errno, MDB_… ---- */
+
+/* The negative code that stands for an LMDB one. */
+int lmdb_error(int rc);
+/* Makes the folder when only that is missing, and locks it. Negative errno; -EBUSY. */
+int replica_claim(struct replica *replica, const char *path);
+bool replica_has_database(const struct replica *replica);
+/* A new database that holds nothing but meta. Negative code. */
+int replica_create(struct replica *replica, const struct meta *meta);
+/* Opens the database and reads its meta record. map_size as of index_options. Negative code: CAIRN_ECORRUPT,
+ * CAIRN_EFORMAT … */
+int replica_open(struct replica *replica, size_t map_size);
+/* Closes the database; the folder stays claimed. */
+void replica_shut(struct replica *replica);
+/* Replaces the database of to by a compact copy of from's. Negative code. */
+int replica_copy(struct replica *from, struct replica *to);
+/* Commits a meta record alone. Negative code. */
+int replica_store_meta(struct replica *replica, const struct meta *meta);
+/* Applies redo in txn. A delete of nothing is MDB_CORRUPTED: the replica is not what it should be. */
+int replica_redo(struct replica *replica, MDB_txn *txn, const struct redo *redo);
+/* Doubles the map; no transaction may be live in it. MDB_MAP_FULL at the limit. */
+int replica_grow(struct replica *replica);
+/* Makes sure of disk space for a commit that writes at most pages, on top of ahead pages of commits to come before it.
+ * -ENOSPC; other failures are the commit's to find. */
+int replica_reserve(struct replica *replica, size_t ahead, size_t pages);
+void replica_release(struct replica *replica);
+/* Puts the meta record. */
+int meta_put(MDB_txn *txn, MDB_dbi dbi, const struct meta *meta);
+/* Reads it. -EIO, CAIRN_ECORRUPT, CAIRN_EFORMAT. */
+int meta_get(MDB_txn *txn, MDB_dbi dbi, struct meta *ret_meta);
+int meta_redo(struct redo *redo, const struct meta *meta, struct redo_op *ret_op);
+
+/* ---- applier.c ---- */
+
+int applier_start(struct replica *replica);
+/* Lets it finish its queue and joins it. */
+void applier_stop(struct replica *replica);
+/* Gives the batch to every healthy replica but the primary. May wait, at most STALL_NS for each, when one is too far
+ * behind. */
+void applier_send_all(struct index *index, struct batch *batch);
+/* Waits until want replicas have committed the batch, or all have answered; those that do not in STALL_NS are given up.
+ * Returns how many have. */
+unsigned applier_await(struct index *index, struct batch *batch, unsigned want);
+/* index->lock held: the replica is no longer part of the quorum; the batches it has count as answered. */
+void replica_fail(struct replica *replica, int error);
+/* A batch of its own for the writer, empty; NULL when memory is short. */
+struct batch *batch_new(struct index *index);
+void batch_unref(struct index *index, struct batch *batch);
+void batch_free(struct batch *batch);
+
+/* ---- reader.c ---- */
+
+int readers_init(struct index *index);
+void readers_release(struct index *index);
+/* Keeps readers out and waits until none is in; false, with the gate open, when that takes longer than STALL_NS. */
+bool gate_close(struct index *index);
+void gate_open(struct index *index);
+/* Waits until *counter, one of index->applied's kin, has come to target. */
+void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t target);
+
+/* ---- writer.c ---- */
+
+int writer_start(struct index *index);
+void writer_stop(struct index *index);
+
+/* ---- recover.c ---- */
+
+/* Chooses, copies, begins the epoch: replicas, primary and meta are set. Negative code. */
+int recover(struct index *index, const struct index_options *options);
+
+#endif

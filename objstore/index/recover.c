@@ -1,0 +1,226 @@
+/*
+ * Start-up, which is also recovery.
+ *
+ *   1. Every folder is claimed, and its database opened and read: good, empty, damaged or missing.
+ *   2. When no folder is missing and none ever held a commit (epoch 0), the deployment is fresh: all are created with
+ * epoch 0. A crash between them leaves the same case.
+ *   3. Fewer than R-W+1 good ones: refused. Any acknowledged commit is on W, so R-W+1 hold the last one.
+ *   4. Every good one promises the new epoch: higher than any it has seen.
+ *   5. The one with the highest (epoch, sequence) is copied over the others: those that lag, are damaged, or empty.
+ * What it holds beyond the last acknowledged commit is kept, what another holds that it does not was never
+ * acknowledged.
+ *   6. With W of them the new epoch begins: a commit of the meta record alone. Fewer: the index is for reading only.
+ *
+ * Why promises: a start that sees other replicas than the last one, which got no further than step 6 on fewer than W,
+ * must not begin the same epoch; and no two contents ever have the same (epoch, sequence). Each start has W promises
+ * before it begins an epoch, and each later start reads one of those W.
+ */
+#include <stdlib.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/base/hash.h"
+#include "objstore/index/index_priv.h"
+
+/* Replicas that have a database, opened, are healthy from here on; the others say why not. */
+static void lose(struct replica *replica, int error)
+{
+    replica_shut(replica);
+    replica->healthy = false;
+    replica->error = error;
+}
+
+static size_t good_count(const struct index *index)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < index->count; i++)
+        count += index->replicas[i].healthy;
+    return count;
+}
+
+/* ---- 1: what is there ---- */
+
+static int probe(struct replica *replica, const char *path, size_t map_size)
+{
+    int rc = replica_claim(replica, path);
+    if (rc == 0 && !replica_has_database(replica))
+        rc = -ENODATA;
+    if (rc == 0)
+        rc = replica_open(replica, map_size);
+    replica->healthy = rc == 0;
+    replica->error = rc;
+    return rc == -EBUSY || rc == -ENOMEM ? rc : 0;
+}
+
+static int probe_all(struct index *index, const struct index_options *options)
+{
+    int rc = 0;
+    for (size_t i = 0; i < index->count && rc == 0; i++)
+        rc = probe(&index->replicas[i], options->paths[i], options->map_size);
+    return rc;
+}
+
+/* ---- 2: a fresh deployment ---- */
+
+static bool is_fresh(const struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        const struct replica *replica = &index->replicas[i];
+        if (replica->healthy ? replica->meta.epoch > 0 : replica->error != -ENODATA)
+            return false;
+    }
+    return true;
+}
+
+static int create_all(struct index *index, size_t map_size)
+{
+    struct meta meta = {.epoch = 0};
+    random_bytes(meta.uuid, sizeof(meta.uuid));
+    int rc = 0;
+    for (size_t i = 0; i < index->count && rc == 0; i++) {
+        struct replica *replica = &index->replicas[i];
+        replica_shut(replica);
+        rc = replica_create(replica, &meta);
+        if (rc == 0)
+            rc = replica_open(replica, map_size);
+        replica->healthy = rc == 0;
+    }
+    return rc;
+}
+
+/* ---- 3: enough of one deployment ---- */
+
+/* Why too few are good: an unknown format or damage first, since those say what to do; else what all of them say. */
+static int refusal(const struct index *index)
+{
+    int common = 0;
+    for (size_t i = 0; i < index->count; i++) {
+        int error = index->replicas[i].error;
+        if (error == CAIRN_EFORMAT || error == CAIRN_ECORRUPT)
+            return error;
+        if (common == 0 || common == error)
+            common = error;
+        else
+            common = CAIRN_EQUORUM;
+    }
+    return common == 0 || common == -ENODATA || common == -ENODEV ? CAIRN_EQUORUM : common;
+}
+
+static int check_uuids(const struct index *index, const struct replica *best)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        const struct replica *replica = &index->replicas[i];
+        if (replica->healthy && memcmp(replica->meta.uuid, best->meta.uuid, sizeof(best->meta.uuid)) != 0)
+            return CAIRN_EFOREIGN;
+    }
+    return 0;
+}
+
+static bool is_behind(const struct replica *replica, const struct replica *other)
+{
+    if (replica->meta.epoch != other->meta.epoch)
+        return replica->meta.epoch < other->meta.epoch;
+    return replica->meta.sequence < other->meta.sequence;
+}
+
+static struct replica *best_of(struct index *index)
+{
+    struct replica *best = NULL;
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        if (replica->healthy && (!best || is_behind(best, replica)))
+            best = replica;
+    }
+    return best;
+}
+
+/* ---- 4 to 6: the new epoch ---- */
+
+static void store_or_lose(struct replica *replica, const struct meta *meta)
+{
+    int rc = replica_store_meta(replica, meta);
+    if (rc < 0)
+        lose(replica, rc);
+}
+
+static uint64_t promise_all(struct index *index)
+{
+    uint64_t epoch = 0;
+    for (size_t i = 0; i < index->count; i++)
+        if (index->replicas[i].healthy && index->replicas[i].meta.promised > epoch)
+            epoch = index->replicas[i].meta.promised;
+    epoch++;
+    for (size_t i = 0; i < index->count; i++) {
+        struct meta meta = index->replicas[i].meta;
+        meta.promised = epoch;
+        if (index->replicas[i].healthy)
+            store_or_lose(&index->replicas[i], &meta);
+    }
+    return epoch;
+}
+
+/* One that can't be brought up to date is left out, whatever it held. */
+static void bring_up(struct replica *best, struct replica *replica, size_t map_size)
+{
+    if (replica->folder < 0 || (replica->healthy && !is_behind(replica, best)))
+        return;
+    int rc = replica_copy(best, replica);
+    if (rc == 0)
+        rc = replica_open(replica, map_size);
+    if (rc < 0)
+        lose(replica, rc);
+    else
+        replica->healthy = true;
+}
+
+static void begin_epoch(struct index *index, uint64_t epoch)
+{
+    struct meta meta = best_of(index)->meta;
+    meta.epoch = epoch;
+    meta.sequence++;
+    for (size_t i = 0; i < index->count; i++)
+        if (index->replicas[i].healthy)
+            store_or_lose(&index->replicas[i], &meta);
+}
+
+static int renew(struct index *index, size_t map_size)
+{
+    uint64_t epoch = promise_all(index);
+    struct replica *best = best_of(index);
+    if (!best)
+        return CAIRN_EQUORUM;
+    for (size_t i = 0; i < index->count; i++)
+        if (&index->replicas[i] != best)
+            bring_up(best, &index->replicas[i], map_size);
+    if (good_count(index) >= index->write_quorum)
+        begin_epoch(index, epoch);
+    return 0;
+}
+
+/* ---- */
+
+static int set_primary(struct index *index)
+{
+    MDB_envinfo info;
+    index->primary = best_of(index);
+    if (!index->primary)
+        return CAIRN_EQUORUM;
+    index->meta = index->primary->meta;
+    int rc = mdb_env_info(index->primary->env, &info);
+    atomic_store(&index->visible_txnid, info.me_last_txnid);
+    return lmdb_error(rc);
+}
+
+int recover(struct index *index, const struct index_options *options)
+{
+    int rc = probe_all(index, options);
+    if (rc == 0 && is_fresh(index))
+        rc = options->must_exist ? CAIRN_EQUORUM : create_all(index, options->map_size);
+    if (rc < 0)
+        return rc;
+    if (good_count(index) < index->count - index->write_quorum + 1)
+        return refusal(index);
+    rc = check_uuids(index, best_of(index));
+    if (rc == 0)
+        rc = renew(index, options->map_size);
+    return rc < 0 ? rc : set_primary(index);
+}

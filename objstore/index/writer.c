@@ -1,0 +1,375 @@
+/*
+ * The writer: group commit.
+ *
+ *   wait for a request → open a batch → run every request that is queued, and those that come meanwhile, within bounds
+ *     (who waits for applied is answered at once) → seal: meta record, disk space on every replica → send the redo
+ *     to the appliers → commit the primary → wait until W replicas have it → callbacks → answer who waits for durable
+ *
+ * While a commit is under way requests queue up and make the next batch. What a commit's failure leaves:
+ *
+ *   committed on          the batch is      then
+ *   W or more             durable           those without it are unhealthy; was the primary one, another is promoted
+ *   none                  void              every caller gets the error; a replica is unhealthy unless its disk was
+ * only full some, fewer than W    in doubt          callers get CAIRN_EQUORUM, and nothing is written until the next
+ * start decides
+ *
+ * A sequence is used up by the attempt, so a replica on which a void batch survives after all is behind the next one.
+ */
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "objstore/base/clock.h"
+#include "objstore/base/errors.h"
+#include "objstore/index/batch.h"
+
+/* ---- the queue ---- */
+
+/* All that is queued, oldest first. */
+static struct request *queue_take(struct index *index)
+{
+    struct request *newest = atomic_exchange(&index->queued, NULL);
+    struct request *oldest = NULL;
+    while (newest) {
+        struct request *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+/* Sleeps until something is queued or the index closes. */
+static void queue_wait(struct index *index)
+{
+    atomic_store(&index->asleep, 1);
+    while (!atomic_load(&index->queued) && !atomic_load(&index->stop) && atomic_load(&index->asleep))
+        futex_wait(&index->asleep, 1);
+    atomic_store(&index->asleep, 0);
+}
+
+static void queue_wake(struct index *index)
+{
+    if (atomic_load(&index->asleep) && atomic_exchange(&index->asleep, 0))
+        futex_wake(&index->asleep, 1);
+}
+
+int index_apply(struct index *index, index_mutation *fn, void *arg, enum index_wait wait)
+{
+    struct request request = {.fn = fn, .arg = arg, .wait = wait};
+    request.next = atomic_load(&index->queued);
+    while (!atomic_compare_exchange_weak(&index->queued, &request.next, &request))
+        ;
+    queue_wake(index);
+    event_wait(&request.answered);
+    return request.result;
+}
+
+static void answer(struct request *request, int result)
+{
+    request->result = result;
+    event_set(&request->answered); /* the request may be gone */
+}
+
+/* ---- quorum ---- */
+
+static unsigned healthy_count(struct index *index)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&index->lock);
+    for (size_t i = 0; i < index->count; i++)
+        count += index->replicas[i].healthy;
+    pthread_mutex_unlock(&index->lock);
+    return count;
+}
+
+static bool may_write(struct index *index)
+{
+    return !index->gone && healthy_count(index) >= index->write_quorum;
+}
+
+/* index->lock held: a replica's disk was full, and so everybody's commit was void. */
+static void forgive_full_disks(struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        if (!replica->healthy && replica->error == -ENOSPC && replica->meta.sequence == index->primary->meta.sequence) {
+            replica->healthy = true;
+            replica->error = 0;
+        }
+    }
+}
+
+/* The healthy replica that is furthest; all its batches are applied. NULL when there is none. */
+static struct replica *heir(struct index *index)
+{
+    struct replica *best = NULL;
+    pthread_mutex_lock(&index->lock);
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        if (replica->healthy && !replica->queue_count && (!best || replica->meta.sequence > best->meta.sequence))
+            best = replica;
+    }
+    pthread_mutex_unlock(&index->lock);
+    return best;
+}
+
+/* The primary is unhealthy: another takes its place, for reads too. Without one, or when readers do not end, it stays.
+ */
+static void promote(struct index *index)
+{
+    MDB_envinfo info;
+    struct replica *next = heir(index);
+    if (!next || mdb_env_info(next->env, &info) || !gate_close(index)) {
+        index->gone = true;
+        return;
+    }
+    pthread_mutex_lock(&index->lock);
+    index->primary = next;
+    pthread_mutex_unlock(&index->lock);
+    index->generation++;
+    atomic_store(&index->visible_txnid, info.me_last_txnid);
+    gate_open(index);
+}
+
+/* ---- commit ---- */
+
+static int reserve_all(struct index *index, const struct batch *batch)
+{
+    int rc = 0;
+    for (size_t i = 0; i < index->count && rc == 0; i++) {
+        struct replica *replica = &index->replicas[i];
+        pthread_mutex_lock(&index->lock);
+        size_t ahead =
+            replica->queue_pages; /* before LMDB is asked: a commit between the two counts twice, not never */
+        bool healthy = replica->healthy;
+        pthread_mutex_unlock(&index->lock);
+        if (healthy)
+            rc = replica_reserve(replica, ahead, batch->pages);
+    }
+    return rc;
+}
+
+static int commit_primary(struct index *index, struct batch *batch)
+{
+    int rc = mdb_txn_commit(index->write.mdb);
+    index->write.mdb = NULL;
+    while (rc == MDB_MAP_FULL) {
+        rc = batch_rebuild(index, batch, true);
+        if (rc)
+            break;
+        rc = mdb_txn_commit(index->write.mdb);
+        index->write.mdb = NULL;
+    }
+    batch_abort(index);
+    return lmdb_error(rc);
+}
+
+static void note_primary(struct index *index, const struct batch *batch, int rc)
+{
+    struct replica *primary = index->primary;
+    pthread_mutex_lock(&index->lock);
+    if (rc < 0) {
+        replica_fail(primary, rc);
+    } else {
+        primary->meta = index->meta;
+        primary->meta.sequence = batch->sequence;
+    }
+    pthread_mutex_unlock(&index->lock);
+}
+
+/* What became of the batch, as the table above has it. */
+static int judge(struct index *index, unsigned committed, int primary_rc)
+{
+    if (committed >= index->write_quorum) {
+        if (primary_rc < 0)
+            promote(index);
+        return 0;
+    }
+    if (committed > 0) {
+        index->gone = true;
+        return CAIRN_EQUORUM;
+    }
+    pthread_mutex_lock(&index->lock);
+    forgive_full_disks(index);
+    bool lost = !index->primary->healthy;
+    pthread_mutex_unlock(&index->lock);
+    if (lost)
+        promote(index);
+    return primary_rc;
+}
+
+static int commit_everywhere(struct index *index, struct batch *batch)
+{
+    uint64_t txnid = mdb_txn_id(index->write.mdb);
+    applier_send_all(index, batch);
+    int rc = commit_primary(index, batch);
+    note_primary(index, batch, rc);
+    /* Without the primary the others' number decides, so all of them have to answer. */
+    unsigned committed = rc < 0 ? applier_await(index, batch, INDEX_REPLICAS_MAX)
+                                : 1 + applier_await(index, batch, (unsigned)index->write_quorum - 1);
+    if (rc == 0)
+        atomic_store(&index->visible_txnid, txnid);
+    return judge(index, committed, rc);
+}
+
+/* Makes the batch durable, or void. A batch that has put nothing needs no commit. */
+static int batch_commit(struct index *index, struct batch *batch)
+{
+    int rc = batch->error;
+    if (rc == 0 && !batch->redo.ops) {
+        batch_abort(index);
+        return 0;
+    }
+    if (rc == 0)
+        rc = lmdb_error(batch_seal(index, batch));
+    index->meta.sequence = batch->sequence;
+    if (rc < 0 && rc != -ENOMEM && rc != -ENOSPC) {
+        batch_abort(index);
+        note_primary(index, batch, rc);
+        return judge(index, 0, rc);
+    }
+    if (rc == 0)
+        rc = reserve_all(index, batch);
+    if (rc == 0)
+        rc = commit_everywhere(index, batch);
+    batch_abort(index);
+    return rc;
+}
+
+/* ---- a batch's life ---- */
+
+/* The next request: of those taken from the queue, or of those that have come since. */
+static struct request *next_request(struct index *index, struct request **todo)
+{
+    if (!*todo)
+        *todo = queue_take(index);
+    struct request *request = *todo;
+    if (request)
+        *todo = request->next;
+    return request;
+}
+
+static void keep_waiting(struct batch *batch, struct request *request, int result)
+{
+    request->result = result;
+    request->next = NULL;
+    *batch->waiters_end = request;
+    batch->waiters_end = &request->next;
+}
+
+static void run_request(struct index *index, struct batch *batch, struct request *request)
+{
+    int rc = batch->error ? batch->error : batch_run(index, batch, request);
+    atomic_fetch_add_explicit(&index->mutations, 1, memory_order_relaxed);
+    if (batch->redo.ops)
+        atomic_store(&index->applied, batch->sequence);
+    if (request->wait == INDEX_DURABLE) {
+        keep_waiting(batch, request, rc);
+        return;
+    }
+    batch->answered = batch->answered || rc >= 0;
+    answer(request, rc);
+}
+
+static void fill(struct index *index, struct batch *batch, struct request **todo)
+{
+    int64_t until = clock_mono_ns() + BATCH_OPEN_NS;
+    struct request *request;
+    for (unsigned ran = 0; ran < BATCH_MUTATIONS && batch->redo.bytes.len < BATCH_BYTES; ran++) {
+        if (!(request = next_request(index, todo)))
+            break;
+        run_request(index, batch, request);
+        if (clock_mono_ns() >= until)
+            break;
+    }
+}
+
+/* Readers may go on; then callbacks, then the callers. */
+static void settle(struct index *index, struct batch *batch, int rc)
+{
+    if (rc < 0 && batch->answered) {
+        atomic_store(&index->failure, rc);
+        atomic_fetch_add(&index->failures, 1);
+    }
+    if (atomic_load(&index->applied) == batch->sequence)
+        atomic_store(&index->finished, batch->sequence);
+    tide_rise(&index->finishes);
+    for (size_t i = 0; rc == 0 && i < batch->callback_count; i++)
+        batch->callbacks[i].fn(batch->callbacks[i].arg);
+    batch_drop_callbacks(batch, rc == 0 ? batch->callback_count : 0);
+    for (struct request *request = batch->waiters, *next; request; request = next) {
+        next = request->next;
+        answer(request, rc < 0 ? rc : request->result);
+    }
+}
+
+static void count_commit(struct index *index, const struct batch *batch, int rc)
+{
+    if (!batch->redo.ops)
+        return;
+    atomic_fetch_add(rc < 0 ? &index->failed : &index->commits, 1);
+    if (rc == 0)
+        atomic_store(&index->sequence, batch->sequence);
+}
+
+static void refuse(struct request **todo, int code)
+{
+    while (*todo) {
+        struct request *request = *todo;
+        *todo = request->next;
+        answer(request, code);
+    }
+}
+
+static void run_batch(struct index *index, struct request **todo)
+{
+    struct batch *batch = batch_new(index);
+    if (!batch) {
+        refuse(todo, -ENOMEM);
+        return;
+    }
+    batch->sequence = index->meta.sequence + 1;
+    batch->error = lmdb_error(batch_begin(index, batch));
+    fill(index, batch, todo);
+    int rc = batch_commit(index, batch);
+    count_commit(index, batch, rc);
+    settle(index, batch, rc);
+    batch_unref(index, batch);
+}
+
+static void *writer_main(void *arg)
+{
+    struct index *index = arg;
+    struct request *todo = NULL;
+    pthread_setname_np(pthread_self(), "index-writer");
+    for (;;) {
+        if (!todo)
+            todo = queue_take(index);
+        if (!todo && atomic_load(&index->stop))
+            return NULL;
+        if (!todo)
+            queue_wait(index);
+        else if (may_write(index))
+            run_batch(index, &todo);
+        else
+            refuse(&todo, CAIRN_EQUORUM);
+    }
+}
+
+int writer_start(struct index *index)
+{
+    int rc = pthread_create(&index->writer, NULL, writer_main, index);
+    index->running = rc == 0;
+    return -rc;
+}
+
+void writer_stop(struct index *index)
+{
+    if (!index->running)
+        return;
+    atomic_store(&index->stop, true);
+    queue_wake(index);
+    pthread_join(index->writer, NULL);
+    index->running = false;
+}
