@@ -107,6 +107,10 @@ run:
 check:
 	tools/bootstrap check
 	mkdir -p build && tools/check
+bench:
+	tools/bootstrap bench
+	$(MAKE) -j$$(nproc) all
+	/usr/bin/python3 tests/bench/bench.py --report tests/bench/results
 
 PREFIX ?= /usr/local
 .PHONY: install
