@@ -59,6 +59,8 @@ bool http_body_trailer(struct http_request *request, const char *name, struct sp
 /* Adds a header to a reply not begun yet. Values with CR, LF or NUL are refused (-EINVAL): nothing a client stored can split a reply. */
 int http_reply_header(struct http_request *request, const char *name, struct span value);
 int http_reply_header_fmt(struct http_request *request, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Forgets the headers added so far, of a reply not begun yet: an error takes the place of what was being prepared. */
+void http_reply_clear(struct http_request *request);
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
 /* Sends (or holds back to join the body) status line and headers. length is the body's, or HTTP_LENGTH_UNKNOWN for chunked (HTTP/1.1) or until-close
  * (1.0). A HEAD request's reply bears the length and no body: http_reply_send then drops the bytes. */
