@@ -75,7 +75,8 @@ bool http_reply_begun(const struct http_request *request);
 /* The reply so far can't be finished, or the request's body was left unread on purpose: close after this request. */
 void http_close_after(struct http_request *request);
 /* A long-lived stream (event watch, push): after http_reply_begin with HTTP_LENGTH_UNKNOWN the handler hands the connection to the park and
- * returns; it holds no worker from then on. on_close(arg) is called once, when the peer has gone or http_parked_close was called. */
+ * returns; it holds no worker from then on. on_close(arg) is called once, when the peer has gone or http_parked_close was called. parked lives
+ * until it has returned; it is called with no lock of this layer held, maybe within http_parked_close, never within http_parked_send or http_park. */
 struct http_parked;
 int  http_park(struct http_request *request, void (*on_close)(void *arg), void *arg, struct http_parked **ret_parked);
 /* From any thread; never blocks: queues the bytes as one chunk; -EAGAIN when the peer is more than 1 MiB behind. */
