@@ -25,16 +25,16 @@ SRC_objstore := $(wildcard objstore/*.c objstore/ec/*.c objstore/drive/*.c objst
 SRC_wire     := $(wildcard server/wire/*.c)
 SRC_server   := $(filter-out server/cairnd.c,$(wildcard server/*.c server/net/*.c server/http/*.c server/s3/*.c \
                   server/posix/*.c server/auth/*.c server/admin/*.c))
-SRC_fs       := $(filter-out fs/cairnfs.c,$(wildcard fs/*.c fs/s3/*.c))
-SRC_tools    := $(filter-out tools/cairn.c,$(wildcard tools/*.c tools/cli/*.c))
+SRC_fs       := $(filter-out fs/cairnfs.c,$(wildcard fs/*.c))
+SRC_s3client := $(wildcard fs/s3/*.c)
 SRC_support  := $(wildcard tests/support/*.c)
-LIBS := base objstore wire server fs tools support
+LIBS := base objstore wire server fs s3client support
 
 LIBS_base     := -lcrypto -lisal -lxxhash
 LIBS_objstore := -llmdb -lisal -lxxhash
 LIBS_wire     := -lexpat -lcrypto
 LIBS_server   := -lssl -lcrypto -ljansson
-LIBS_fs       := -lcurl
+LIBS_s3client := -lcurl
 FUSE_CFLAGS   := -I/usr/include/fuse3
 LIBS_fuse     := -lfuse3
 
@@ -58,27 +58,27 @@ $(B)/obj/%.o: %.c
 
 $(B)/cairnd: $(B)/obj/server/cairnd.o $(B)/libserver.a $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
-$(B)/cairnfs: $(B)/obj/fs/cairnfs.o $(B)/libfs.a $(B)/libwire.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_fs) $(LIBS_wire) $(LIBS_base)
-$(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libtools.a $(B)/libwire.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fs) $(LIBS_wire) $(LIBS_base) -ljansson
+$(B)/cairnfs: $(B)/obj/fs/cairnfs.o $(B)/libfs.a $(B)/libs3client.a $(B)/libwire.a $(B)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
+$(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libs3client.a $(B)/libwire.a $(B)/libbase.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_s3client) $(LIBS_wire) $(LIBS_base) -ljansson
 
 # Unit tests: one Criterion program per file, linked with every library it may need.
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsupport.a $(B)/libfs.a $(B)/libserver.a $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
-	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_fs) $(LIBS_fuse) $(LIBS_base)
+	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 .PHONY: unit
 unit: $(UNIT)
 	tools/run-unit $(UNIT)
 
 # All unit tests as one program: what `make check` runs.
 UNIT_ALL := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
-$(B)/tests/unit/all: $(UNIT_ALL) $(foreach l,support fs server wire objstore base,$(B)/lib$(l).a)
+$(B)/tests/unit/all: $(UNIT_ALL) $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(UNIT_ALL) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
-	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_fs) $(LIBS_fuse) $(LIBS_base)
+	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 
 # Fuzz drivers: with clang's libFuzzer (make fuzz), or as plain programs that replay a corpus (make fuzz-replay).
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
