@@ -68,7 +68,7 @@ static struct civil civil_of_ns(int64_t ns)
     int rest = (int)(s - day * SECS_PER_DAY);
     int64_t n = day + DAYS_TO_1970;
 
-    struct civil c = {.frac_ns = ns - s * NS_PER_SEC};
+    struct civil c = {.frac_ns = (ns % NS_PER_SEC + NS_PER_SEC) % NS_PER_SEC};
     c.year = (int)(n / 366) + 1; /* never too late, and some five years too early at most */
     while (days_before_year(c.year + 1) <= n)
         c.year++;
