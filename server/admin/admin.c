@@ -1,0 +1,77 @@
+#include "server/admin/admin_priv.h"
+
+#include "objstore/base/errors.h"
+#include "objstore/store.h"
+
+static int health_live(struct http_request *request, struct admin *admin)
+{
+    (void)admin;
+    return http_reply_bytes(request, 200, "text/plain", SPAN_EMPTY);
+}
+
+static int health_ready(struct http_request *request, struct admin *admin)
+{
+    struct store_status status;
+    store_status(admin->store, &status);
+    int r = http_reply_header_fmt(request, "x-cairn-write-quorum", "%u", status.index_write_quorum);
+    return r < 0 ? r : http_reply_bytes(request, status.writable ? 200 : 503, "text/plain", SPAN_EMPTY);
+}
+
+static int health_read(struct http_request *request, struct admin *admin)
+{
+    struct store_status status;
+    store_status(admin->store, &status);
+    return http_reply_bytes(request, status.readable ? 200 : 503, "text/plain", SPAN_EMPTY);
+}
+
+enum who { ANYONE, SIGNED, SCRAPER };
+
+static const struct route {
+    const char *path;
+    const char *name; /* in metrics and logs */
+    enum who who;
+    int (*run)(struct http_request *request, struct admin *admin);
+} routes[] = {
+    {"/cairn/health/live", "HealthLive", ANYONE, health_live},
+    {"/cairn/health/ready", "HealthReady", ANYONE, health_ready},
+    {"/cairn/health/cluster", "HealthCluster", ANYONE, health_ready},
+    {"/cairn/health/cluster/read", "HealthClusterRead", ANYONE, health_read},
+    {"/minio/health/live", "HealthLive", ANYONE, health_live},
+    {"/minio/health/ready", "HealthReady", ANYONE, health_ready},
+    {"/minio/health/cluster", "HealthCluster", ANYONE, health_ready},
+    {"/minio/health/cluster/read", "HealthClusterRead", ANYONE, health_read},
+    {"/cairn/metrics", "Metrics", SCRAPER, admin_metrics},
+    {"/minio/v2/metrics/cluster", "Metrics", SCRAPER, admin_metrics},
+    {"/cairn/admin/v1/status", "AdminStatus", SIGNED, admin_status},
+};
+#define ROUTES (sizeof routes / sizeof routes[0])
+
+static const struct route *find_route(struct span path)
+{
+    if (!span_starts(path, SPAN_LIT("/cairn/")) && !span_starts(path, SPAN_LIT("/minio/")))
+        return NULL;
+    for (size_t i = 0; i < ROUTES; i++)
+        if (span_is(path, routes[i].path))
+            return &routes[i];
+    return NULL;
+}
+
+bool admin_wants(const struct http_request *request)
+{
+    return find_route(request->head.path) != NULL;
+}
+
+int admin_handle(struct http_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct route *route = find_route(request->head.path);
+    if (!route)
+        return -ENOENT;
+    request->operation = route->name;
+    if (!span_is(request->head.method, "GET") && !span_is(request->head.method, "HEAD"))
+        return -ENOSYS;
+    bool open = route->who == ANYONE || (route->who == SCRAPER && admin->metrics_public);
+    if (!open && !request->identity)
+        return -EACCES;
+    return route->run(request, admin);
+}

@@ -1,0 +1,83 @@
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/store.h"
+#include "server/admin/admin_priv.h"
+
+/* jansson's own: "s" string, "b" boolean, "I" json_int_t, "o" object whose reference is taken; NULL when memory is
+ * short. */
+
+static json_t *drive_json(const struct store_drive_status *d)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "path", d->path, "id", d->id, "set",
+                     (json_int_t)d->set, "position", (json_int_t)d->position, "state", store_drive_state_name(d->state),
+                     "error", d->error ? cairn_strerror(d->error) : "", "capacity", (json_int_t)d->capacity, "free",
+                     (json_int_t)d->free, "index_replica", d->index_replica, "index_healthy", d->index_healthy,
+                     "index_sequence", (json_int_t)d->index_sequence);
+}
+
+static json_t *set_json(const struct store_set_status *s)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I, s:I}", "set", (json_int_t)s->set, "drives",
+                     (json_int_t)s->drives, "parity", (json_int_t)s->parity, "online", (json_int_t)s->online,
+                     "write_quorum", (json_int_t)s->write_quorum, "readable", s->readable, "writable", s->writable,
+                     "capacity", (json_int_t)s->capacity, "free", (json_int_t)s->free);
+}
+
+static json_t *data_json(const struct data_status *d)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "heal_pending", (json_int_t)d->heal_pending, "blobs_freed_pending",
+                     (json_int_t)d->blobs_freed_pending, "degraded_reads", (json_int_t)d->degraded_reads,
+                     "bitrot_found", (json_int_t)d->bitrot_found);
+}
+
+static json_t *drives_json(struct store *store, size_t count)
+{
+    struct store_drive_status *rows = calloc(count + 1, sizeof *rows);
+    json_t *list = json_array();
+    if (rows && list) {
+        count = store_drive_rows(store, rows, count);
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(list, drive_json(&rows[i]));
+    }
+    free(rows);
+    return list;
+}
+
+static json_t *sets_json(struct store *store, size_t count)
+{
+    struct store_set_status *rows = calloc(count + 1, sizeof *rows);
+    json_t *list = json_array();
+    if (rows && list) {
+        count = store_set_rows(store, rows, count);
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(list, set_json(&rows[i]));
+    }
+    free(rows);
+    return list;
+}
+
+static json_t *status_json(struct store *store)
+{
+    struct store_status s;
+    store_status(store, &s);
+    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "id", s.id, "readable",
+                     s.readable, "writable", s.writable, "capacity", (json_int_t)s.capacity, "free", (json_int_t)s.free,
+                     "drives_online", (json_int_t)s.drives_online, "drive_count", (json_int_t)s.drive_count,
+                     "index_replicas", (json_int_t)s.index_replicas, "index_healthy", (json_int_t)s.index_healthy,
+                     "index_write_quorum", (json_int_t)s.index_write_quorum, "data", data_json(&s.data), "sets",
+                     sets_json(store, s.set_count), "drives", drives_json(store, s.drive_count));
+}
+
+int admin_status(struct http_request *request, struct admin *admin)
+{
+    json_t *status = status_json(admin->store);
+    char *text = status ? json_dumps(status, JSON_COMPACT) : NULL;
+    json_decref(status);
+    if (!text)
+        return -ENOMEM;
+    int r = http_reply_bytes(request, 200, "application/json", span_cstr(text));
+    free(text);
+    return r;
+}
