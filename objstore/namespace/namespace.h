@@ -45,7 +45,10 @@ void ns_view_end(struct ns_txn **txn);
 /* As index_apply, with the same rules for fn: it may run more than once, on another thread, and must not block. */
 typedef int ns_mutation(struct ns_txn *txn, void *arg);
 int ns_apply(struct ns *ns, ns_mutation *fn, void *arg, enum index_wait wait);
-int ns_flush(struct ns *ns);
+/* As index_flush, index_mark, index_flush_since: a caller that waited for INDEX_APPLIED learns of a failed commit by its mark. */
+int      ns_flush(struct ns *ns);
+uint64_t ns_mark(struct ns *ns);
+int      ns_flush_since(struct ns *ns, uint64_t *mark);
 
 /* The time of this transaction, ns since 1970: every change of one mutation bears the same. */
 int64_t ns_txn_now(const struct ns_txn *txn);
@@ -72,6 +75,7 @@ struct inode {
     uint64_t        blocks;  /* bytes that its extents cover; holes don't count */
     int64_t         atime, mtime, ctime, btime; /* ns since 1970 */
     uint64_t        parent;  /* INODE_DIR: the directory that holds it; NS_ROOT for a bucket and for the root */
+    uint64_t        body;    /* the number that its extents are keyed by: the namespace's own */
     uint64_t        version; /* grows with every change of contents (and of a directory's entries): the caches' validator */
     uint8_t         etag[16];
     uint32_t        parts;
@@ -280,7 +284,9 @@ int ns_seek(struct ns_txn *txn, const struct inode *inode, uint64_t off, bool ho
 
 /* The entries of a directory as a mount shows them, without "." and "..", each name once; in the order of the index. */
 struct ns_dir;
-/* Begins behind the name after (which need not exist any more), or at the first for an empty one. -ENOTDIR, -ESTALE. */
+/* Begins behind the name after, or at the first for an empty one. after is a name as given, with a '/' behind it if it was a
+ * directory's; then it need not exist any more. (Without the '/', a directory that is gone since is taken for a file, and a few
+ * names may come again; so may names behind a "@cairn.long." one that is gone.) -ENOTDIR, -ESTALE. */
 int  ns_dir_open(struct ns_txn *txn, uint64_t dir, struct span after, struct ns_dir **ret_dir);
 /* The name lives until the next call. -ENOENT at the end. ret_inode may be NULL when only ino and type are wanted. */
 int  ns_dir_next(struct ns_dir *dir, struct span *ret_name, uint64_t *ret_ino, enum inode_type *ret_type, struct inode *ret_inode);
