@@ -37,7 +37,7 @@ int  index_read_begin(struct index *index, struct index_txn **ret_txn);
 /* Ends it; every span it gave is invalid. Accepts NULL. */
 void index_read_end(struct index_txn **txn);
 /* The number of the last commit that this snapshot holds; in a mutation, of the commit that it will be part of. */
-uint64_t index_txn_sequence(const struct index_txn *txn);
+uint64_t index_txn_sequence(struct index_txn *txn);
 /* A commit number that every snapshot holds that is open now or will be: the lowest of the read transactions alive, or
  * the last visible commit when there is none. What a commit up to this number took out of the index, no reader can find any more; objstore/data
  * reclaims by it. A transaction counts from before it takes its snapshot. Any thread; does not block. */

@@ -78,9 +78,11 @@ struct index_txn {
     uint64_t generation;            /* of the primary that mdb belongs to */
     MDB_cursor *kept[CURSORS_KEPT]; /* closed cursors of a reader, to be renewed */
     unsigned kept_count;
-    struct batch *batch; /* NULL for a reader */
-    bool wrote;          /* the mutation that runs has put or deleted */
-    int failure;         /* LMDB's code of a put that broke the transaction */
+    _Atomic uint64_t floor; /* a reader's snapshot is of this commit or a later one */
+    uint64_t sequence;      /* of a reader's snapshot, once asked for; 0 before */
+    struct batch *batch;    /* NULL for a reader */
+    bool wrote;             /* the mutation that runs has put or deleted */
+    int failure;            /* LMDB's code of a put that broke the transaction */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* ---- a replica ---- */
@@ -125,7 +127,8 @@ struct index {
     atomic_uint gate;               /* 1: readers wait */
     struct replica *primary;        /* changes only while the gate is closed and no reader is in */
     uint64_t generation;            /* likewise */
-    struct index_txn *readers;      /* READERS_MAX slots */
+    struct index_txn *readers;      /* READERS_MAX slots, */
+    atomic_uint readers_top;        /* … the first so many of which were ever used */
 
     /* The queue. */
     _Atomic(struct request *) queued __attribute__((aligned(CACHE_LINE))); /* newest first */

@@ -124,11 +124,22 @@ static struct index_txn *slot_take(struct index *index)
     }
 }
 
+static void raise_top(struct index *index, const struct index_txn *slot)
+{
+    unsigned used = (unsigned)(slot - index->readers) + 1;
+    unsigned top = atomic_load(&index->readers_top);
+    while (top < used && !atomic_compare_exchange_weak(&index->readers_top, &top, used))
+        ;
+}
+
 static int slot_renew(struct index *index, struct index_txn *slot)
 {
+    atomic_store(&slot->floor, atomic_load(&index->sequence));
+    slot->sequence = 0;
     if (slot->mdb && slot->generation == index->generation)
         return mdb_txn_renew(slot->mdb);
     slot_drop(slot);
+    raise_top(index, slot);
     int rc = mdb_txn_begin(index->primary->env, NULL, MDB_RDONLY, &slot->mdb);
     if (rc) {
         slot->mdb = NULL;
@@ -182,12 +193,29 @@ void index_read_end(struct index_txn **txn)
     *txn = NULL;
 }
 
-uint64_t index_txn_sequence(const struct index_txn *txn)
+uint64_t index_txn_sequence(struct index_txn *txn)
 {
     if (txn->batch)
         return txn->batch->sequence;
     struct meta meta;
-    return meta_get(txn->mdb, txn->dbi, &meta) < 0 ? 0 : meta.sequence;
+    if (!txn->sequence)
+        txn->sequence = meta_get(txn->mdb, txn->dbi, &meta) < 0 ? 0 : meta.sequence;
+    return txn->sequence;
+}
+
+/* A slot that is taken after we passed it, or above the top that we saw, gets a snapshot no older than oldest was at
+ * the start. One that is busy and has not set its floor yet shows that of its last use, which is lower. */
+uint64_t index_oldest_reader(struct index *index)
+{
+    uint64_t oldest = atomic_load(&index->sequence);
+    unsigned top = atomic_load(&index->readers_top);
+    for (unsigned i = 0; i < top; i++) {
+        struct index_txn *slot = &index->readers[i];
+        uint64_t floor = atomic_load(&slot->busy) ? atomic_load(&slot->floor) : oldest;
+        if (floor < oldest)
+            oldest = floor;
+    }
+    return oldest;
 }
 
 /* ---- cursors ---- */

@@ -23,8 +23,9 @@
 
 enum { PATH_MAX_LEN = 4096, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
-#define RESERVE_LEAST ((uint64_t)1 << 20) /* data.mdb grows by an eighth, but at least and at most by so much at once  \
-                                           */
+#define RESERVE_LEAST                                                                                                  \
+    ((uint64_t)1 << 20) /* data.mdb grows by an eighth, but at least and at most by so much at once                    \
+                         */
 #define RESERVE_MOST ((uint64_t)64 << 20)
 
 #define DATABASE "data.mdb"
