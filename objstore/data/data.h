@@ -65,6 +65,8 @@ struct data_options {
     uint64_t          reserve;  /* bytes kept free on each drive, so that the index can always commit a delete; 0: the default */
 };
 
+/* The bytes that a drive of total bytes keeps free: option, or the default, one in fifty up to 1 GiB, when that is 0. */
+uint64_t data_reserve(uint64_t option, uint64_t total);
 /* Opens: recovers segments that were open when the last process ended (their unreferenced ranges are reclaimed), and starts the
  * reclaimer's thread. */
 int  data_open(const struct data_options *options, struct data **ret_data);

@@ -1,0 +1,293 @@
+/* Opening and closing the data layer, and what its parts share: sets with their threads, ids, status. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/data/data_priv.h"
+#include "objstore/data/layout.h"
+#include "objstore/data/record.h"
+
+#define SEGMENT_SIZE (256ull << 20)
+#define RESERVE_SHARE 50
+#define RESERVE_MAX (1ull << 30)
+#define ID_BATCH 65536 /* ids taken from the index at a time */
+#define FILES_MAX 512  /* segment files kept open though nobody uses them */
+#define STRIPES_KEPT 8
+#define SCRAPS_KEPT 64
+
+/* ---- drives at work ---- */
+
+int worse_error(int a, int b)
+{
+    if (a == -ENOSPC || b == -ENOSPC)
+        return -ENOSPC;
+    return a ? a : b;
+}
+
+void place_note(struct erasure_set *set, unsigned place, bool writing, int result)
+{
+    if (result == -ENOSPC) /* full is not broken */
+        return;
+    drive_set_note(set->drives, place,
+                   result >= 0 ? DRIVE_GOOD
+                   : writing   ? DRIVE_WRITE_ERROR
+                               : DRIVE_READ_ERROR,
+                   result);
+}
+
+struct run {
+    struct erasure_set *set;
+    place_task *fn;
+    void *arg;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t done;
+    unsigned pending;
+    uint32_t good;
+    int error;
+};
+
+struct run_job {
+    struct io_job job;
+    struct run *run;
+    unsigned place;
+};
+
+static void run_job_run(struct io_job *job)
+{
+    struct run_job *rj = (struct run_job *)job;
+    struct run *run = rj->run;
+    int r = run->fn(run->set, rj->place, run->arg);
+
+    pthread_mutex_lock(&run->lock);
+    if (r < 0)
+        run->error = worse_error(run->error, r);
+    else
+        run->good |= 1u << rj->place;
+    if (--run->pending == 0)
+        pthread_cond_signal(&run->done);
+    pthread_mutex_unlock(&run->lock);
+}
+
+uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error)
+{
+    struct run run = {.set = set, .fn = fn, .arg = arg, .pending = (unsigned)__builtin_popcount(places)};
+    struct run_job jobs[DRIVE_SET_MAX];
+
+    pthread_mutex_init(&run.lock, NULL);
+    pthread_cond_init(&run.done, NULL);
+    for (; places; places &= places - 1) {
+        unsigned place = (unsigned)__builtin_ctz(places);
+
+        jobs[place] = (struct run_job){.job = {.run = run_job_run}, .run = &run, .place = place};
+        io_queue_add(set->writes[place], &jobs[place].job);
+    }
+    pthread_mutex_lock(&run.lock);
+    while (run.pending > 0)
+        pthread_cond_wait(&run.done, &run.lock);
+    pthread_mutex_unlock(&run.lock);
+    pthread_cond_destroy(&run.done);
+    pthread_mutex_destroy(&run.lock);
+    if (ret_error)
+        *ret_error = run.error;
+    return run.good;
+}
+
+/* ---- ids ---- */
+
+static int record_high_water(struct index_txn *txn, void *arg)
+{
+    char tag = TAG_BLOB, value[8];
+
+    put_le64(value, *(uint64_t *)arg);
+    return index_put(txn, span_make(&tag, 1), span_make(value, sizeof(value)));
+}
+
+int data_new_id(struct data *data, uint64_t *ret_id)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&data->id_lock);
+    if (data->id_next == data->id_limit) {
+        uint64_t limit = data->id_limit + ID_BATCH;
+        r = index_apply(data->index, record_high_water, &limit, INDEX_DURABLE);
+        if (r >= 0)
+            data->id_limit = limit;
+    }
+    if (r >= 0)
+        *ret_id = data->id_next++;
+    pthread_mutex_unlock(&data->id_lock);
+    return r < 0 ? r : 0;
+}
+
+/* ---- opening ---- */
+
+static int set_init(struct erasure_set *set, struct data *data, unsigned index, struct drive_set *drives)
+{
+    set->data = data;
+    set->drives = drives;
+    set->index = index;
+    set->k = drive_set_data(drives);
+    set->m = drive_set_parity(drives);
+    set->n = set->k + set->m;
+    pthread_mutex_init(&set->lock, NULL);
+    int r = ec_new(set->k, set->m, &set->ec);
+    for (unsigned i = 0; r == 0 && i < set->n; i++) {
+        r = io_queue_new(&set->writes[i]);
+        if (r == 0)
+            r = io_queue_new(&set->syncs[i]);
+    }
+    return r;
+}
+
+static void set_release(struct erasure_set *set)
+{
+    for (unsigned i = 0; i < set->n; i++) {
+        io_queue_free(&set->writes[i]);
+        io_queue_free(&set->syncs[i]);
+    }
+    ec_free(&set->ec);
+    pthread_mutex_destroy(&set->lock);
+}
+
+static void locks_init(struct data *data)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&data->id_lock, NULL);
+    pthread_mutex_init(&data->table_lock, NULL);
+    pthread_mutex_init(&data->keeper.lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&data->keeper.change, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (int i = 0; i < PIN_BUCKETS; i++)
+        pthread_mutex_init(&data->pins[i].lock, NULL);
+}
+
+static void locks_destroy(struct data *data)
+{
+    pthread_mutex_destroy(&data->id_lock);
+    pthread_mutex_destroy(&data->table_lock);
+    pthread_mutex_destroy(&data->keeper.lock);
+    pthread_cond_destroy(&data->keeper.change);
+    for (int i = 0; i < PIN_BUCKETS; i++)
+        pthread_mutex_destroy(&data->pins[i].lock);
+}
+
+/* Sets and buffers; the count of sets grows with each that wants releasing. */
+static int data_build(struct data *data, const struct data_options *options)
+{
+    size_t stripe = 0;
+    unsigned widest = 1;
+
+    data->sets = calloc(options->set_count, sizeof(data->sets[0]));
+    if (!data->sets)
+        return -ENOMEM;
+    for (size_t i = 0; i < options->set_count; i++) {
+        struct erasure_set *set = &data->sets[data->set_count++];
+        int r = set_init(set, data, (unsigned)i, options->sets[i]);
+        if (r < 0)
+            return r;
+        size_t need = (size_t)set->n * shard_disk(shard_length(DATA_STRIPE, set->k));
+        stripe = need > stripe ? need : stripe;
+        widest = set->n > widest ? set->n : widest;
+    }
+    data->idle_max = FILES_MAX / widest;
+    int r = pool_new(stripe, STRIPES_KEPT, &data->stripes);
+    return r < 0 ? r : pool_new(SCRAP_SIZE, SCRAPS_KEPT, &data->scraps);
+}
+
+int data_open(const struct data_options *options, struct data **ret_data)
+{
+    if (options->set_count < 1 || options->set_count > 256)
+        return -EINVAL;
+    struct data *data = calloc(1, sizeof(*data));
+    if (!data)
+        return -ENOMEM;
+    data->index = options->index;
+    data->segment_size = options->segment_size ? options->segment_size : SEGMENT_SIZE;
+    data->reserve = options->reserve;
+    data->keeper.data = data;
+    locks_init(data);
+    int r = data_build(data, options);
+    if (r == 0)
+        r = data_recover(data);
+    if (r == 0)
+        r = keeper_start(data);
+    if (r < 0)
+        data_close(&data);
+    *ret_data = data;
+    return r;
+}
+
+void data_close(struct data **data)
+{
+    struct data *d = *data;
+
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->set_count; i++)
+        set_retire_current(&d->sets[i]);
+    keeper_stop(d);
+    segment_table_clear(d);
+    for (size_t i = 0; i < d->set_count; i++)
+        set_release(&d->sets[i]);
+    free(d->sets);
+    pool_free(&d->stripes);
+    pool_free(&d->scraps);
+    locks_destroy(d);
+    free(d);
+    *data = NULL;
+}
+
+/* ---- status ---- */
+
+uint64_t data_reserve(uint64_t option, uint64_t total)
+{
+    if (option)
+        return option;
+    return total / RESERVE_SHARE < RESERVE_MAX ? total / RESERVE_SHARE : RESERVE_MAX;
+}
+
+/* What the smallest of the set's drives allows each. */
+static uint64_t set_total(struct erasure_set *set)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < set->n; i++) {
+        struct drive *drive = drive_set_get(set->drives, i);
+        struct drive_space space;
+
+        if (!drive || drive_space(drive, &space) < 0)
+            continue;
+        uint64_t reserve = data_reserve(set->data->reserve, space.total);
+        uint64_t usable = space.total > reserve ? space.total - reserve : 0;
+        least = usable < least ? usable : least;
+    }
+    return least == UINT64_MAX ? 0 : least;
+}
+
+int data_status(struct data *data, struct data_status *ret_status)
+{
+    struct data_status status = {
+        .degraded_reads = atomic_load(&data->degraded_reads),
+        .bitrot_found = atomic_load(&data->bitrot_found),
+    };
+    struct index_txn *txn = NULL;
+    int r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = record_count(txn, TAG_FREED, &status.blobs_freed_pending);
+    if (r == 0)
+        r = record_count(txn, TAG_HEAL, &status.heal_pending);
+    index_read_end(&txn);
+    for (size_t i = 0; i < data->set_count; i++) {
+        status.total += data->sets[i].k * set_total(&data->sets[i]);
+        status.free += data->sets[i].k * set_free(&data->sets[i]);
+    }
+    if (r == 0)
+        *ret_status = status;
+    return r;
+}

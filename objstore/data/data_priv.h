@@ -1,0 +1,237 @@
+/*
+ * The data layer's insides, as its files share them.
+ *
+ * Lock order, outer first: erasure_set.lock → data.table_lock → segment.lock; keeper.lock and the pins' locks are
+ * innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
+ * callbacks never takes that one.
+ */
+#ifndef CAIRN_DATA_PRIV_H
+#define CAIRN_DATA_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "objstore/base/pool.h"
+#include "objstore/data/data.h"
+#include "objstore/data/format.h"
+#include "objstore/data/io_queue.h"
+#include "objstore/drive/set.h"
+#include "objstore/ec/ec.h"
+
+struct data;
+struct erasure_set;
+struct segment;
+
+/* ---- sets (data.c) ---- */
+
+struct erasure_set {
+    struct data *data;
+    struct drive_set *drives;
+    struct ec *ec;
+    unsigned index, k, m, n;
+    struct io_queue *writes[DRIVE_SET_MAX]; /* by place */
+    struct io_queue *syncs[DRIVE_SET_MAX];
+
+    pthread_mutex_t lock;               /* guards what follows */
+    struct segment *current;            /* the shared segment that takes blobs, or NULL */
+    int64_t space_at;                   /* when space was asked, monotonic; 0: not yet */
+    uint64_t space_free[DRIVE_SET_MAX]; /* then, reserve taken off, less what was reserved since */
+};
+
+/* Runs fn(set, place, arg) for each place of the bitmap on the drives' write threads, all at once, and waits. Returns
+ * the bitmap of those that answered 0; ret_error, unless NULL, gets an error of the others, -ENOSPC before any. */
+typedef int place_task(struct erasure_set *set, unsigned place, void *arg);
+uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error);
+/* Errors of two drives: the one to tell the caller. */
+int worse_error(int a, int b);
+/* Tells the drive set how an operation went. */
+void place_note(struct erasure_set *set, unsigned place, bool writing, int result);
+
+/* ---- segments: the table of open files (segment.c), space in them (reserve.c), their end (settle.c) ---- */
+
+struct segment_sync {
+    struct io_job job;
+    struct segment *segment;
+    unsigned place;
+    bool queued;
+    uint64_t done; /* requests up to this number are answered */
+    int error; /* once a sync has failed the kernel has dropped what it could not write: the file is lost for writes */
+};
+
+struct segment {
+    uint64_t id;
+    struct erasure_set *set;
+
+    /* table_lock */
+    struct segment *next;                  /* in its hash chain */
+    struct segment *idle_prev, *idle_next; /* in the list of those without refs, least lately used first */
+    struct segment *settle_next;           /* keeper.lock */
+    unsigned refs;
+    unsigned unresolved; /* reservations whose fate is open */
+    bool retired;        /* takes no more reservations */
+    bool listed;         /* in the table; once its files are unlinked, no more */
+
+    /* erasure_set.lock */
+    uint64_t size, tail; /* of one that takes reservations */
+
+    pthread_mutex_t lock;                    /* guards what follows */
+    struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
+    uint32_t absent;                         /* bitmap of the places where there is no file */
+    pthread_cond_t synced;
+    uint64_t requests; /* to sync */
+    struct segment_sync syncs[DRIVE_SET_MAX];
+};
+
+#define SEGMENT_NAME_MAX 32
+void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
+/* The segment with one more reference; its files open as they are asked for. NULL when memory is short. */
+struct segment *segment_get(struct erasure_set *set, uint64_t id);
+/* Accepts NULL. */
+void segment_put(struct segment **segment);
+/* The file at a place, as long as the reference is held; NULL and an error when it can't be opened. */
+struct drive_file *segment_file(struct segment *segment, unsigned place, int *ret_error);
+/* Waits until all that was written before to the files at places is on stable storage. Returns the bitmap of those
+ * where it is. */
+uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error);
+/* Removes the files on every drive that answers; who still reads has them open. */
+void segment_unlink(struct erasure_set *set, uint64_t id);
+/* Closes idle segments; asserts that none is in use. */
+void segment_table_clear(struct data *data);
+
+/* A range of a segment that a writer has to itself. It ends committed or not: with its last reference (the writer's,
+ * and one per mutation that commits it and is not settled yet) the index knows. */
+struct reservation {
+    struct segment *segment;
+    uint64_t offset, length;
+    atomic_uint refs;
+};
+/* length bytes on each drive for a blob of blob_length. 0; -ENOSPC; CAIRN_EQUORUM; -ENOMEM; errors of index_apply. */
+int reservation_new(struct erasure_set *set, uint64_t blob_length, uint64_t length,
+                    struct reservation **ret_reservation);
+void reservation_ref(struct reservation *reservation);
+void reservation_unref(void *reservation);
+/* The set takes no more blobs into its current segment. */
+void set_retire_current(struct erasure_set *set);
+/* Free bytes of the fullest drives that a write needs, reserve taken off. */
+uint64_t set_free(struct erasure_set *set);
+
+/* Ends a segment that is open in the index and takes no more reservations: gives back every byte that no blob has, then
+ * records it as sealed; removes it when no blob has any. The same at run time and at recovery. 0, or why it must be
+ * tried again. */
+int segment_settle(struct erasure_set *set, uint64_t id);
+/* Punches every range of a sealed segment that no blob has on the places given; returns those where it worked. */
+uint32_t segment_punch_gaps(struct erasure_set *set, uint64_t id, uint64_t size, uint32_t places);
+/* Punches [begin, end) rounded inwards to whole pages. A file that is not there, or a drive that can't punch, is
+ * success. */
+int segment_punch(struct segment *segment, unsigned place, uint64_t begin, uint64_t end);
+
+/* ---- writing (writer.c, commit.c) ---- */
+
+/* As blob_writer_new, for the blob with this id in this set: a second copy of it, which blob_move_commit then makes the
+ * only one. */
+int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, struct blob_writer **ret_writer);
+/* Inside a mutation: the blob, if it still lies at (segment, offset), lies where the writer put it from now on; its old
+ * extent is freed. -ESTALE when it does not. */
+int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset);
+/* What a mutation needs to know of a finished writer. */
+struct blob_place {
+    struct data *data;
+    struct erasure_set *set;
+    struct reservation *reservation;
+    uint64_t id, length;
+    uint32_t held;
+};
+const struct blob_place *blob_writer_place(const struct blob_writer *writer); /* NULL before it is finished */
+
+/* ---- reading (pin.c, read.c) ---- */
+
+struct blob_pin {
+    struct data *data;
+    struct blob_pin *next;
+    uint64_t id;
+    struct blob_record record;
+};
+#define PIN_BUCKETS 64
+struct pin_bucket {
+    pthread_mutex_t lock;
+    struct blob_pin *first;
+};
+bool pins_have(struct data *data, uint64_t segment, uint64_t offset);
+
+/* ---- the keeper: one thread for all that can wait (keeper.c), and what it does (reclaim.c, compact.c) ---- */
+
+#define HEAL_QUEUE 256 /* what does not fit is found again by the next read */
+
+struct keeper {
+    struct data *data;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t change;
+    bool stop, woken;
+    uint64_t passes_wanted, passes_done;
+    int pass_result;
+    struct segment *settle; /* retired, without open reservations; holds a reference to each */
+    struct {
+        uint64_t id;
+        uint32_t places;
+    } heal[HEAL_QUEUE];
+    unsigned heal_count;
+    atomic_bool pins_block; /* a freed extent was left since a reader holds it */
+};
+int keeper_start(struct data *data);
+/* Ends the thread after a last pass. */
+void keeper_stop(struct data *data);
+/* Something was freed. Any thread, a mutation's callback too. arg is the struct data. */
+void keeper_wake(void *arg);
+/* Takes over the caller's reference. */
+void keeper_settle(struct data *data, struct segment *segment);
+void keeper_heal(struct data *data, uint64_t id, uint32_t places);
+/* Waits for up to ns, or until something is to be done; true when the thread should end. */
+bool keeper_pause(struct data *data, int64_t ns);
+
+/* One walk over the 'F' records. 0, or the first error; goes on after errors. */
+int reclaim_pass(struct data *data);
+/* Moves the blobs of one segment that is mostly dead. 1 when there was one, 0 when there is none; negative on errors.
+ */
+int compact_step(struct data *data);
+/* Writes a blob anew, elsewhere and whole, if it still lies at (segment, offset). */
+int blob_move(struct data *data, uint64_t id, uint64_t segment, uint64_t offset);
+
+/* ---- recovery (recover.c) ---- */
+
+int data_recover(struct data *data);
+
+/* ---- all of it ---- */
+
+#define TABLE_BUCKETS 256
+
+struct data {
+    struct index *index;
+    struct erasure_set *sets;
+    size_t set_count;
+    uint64_t segment_size;
+    uint64_t reserve;
+    struct pool *stripes; /* buffers for a whole stripe with parity and checksums */
+    struct pool *scraps;  /* SCRAP_SIZE */
+
+    pthread_mutex_t id_lock; /* guards the two; held over index_apply, alone or below erasure_set.lock */
+    uint64_t id_next, id_limit;
+
+    pthread_mutex_t table_lock;
+    struct segment *table[TABLE_BUCKETS];
+    struct segment *idle_first, *idle_last;
+    unsigned idle_count, idle_max;
+
+    struct pin_bucket pins[PIN_BUCKETS];
+    struct keeper keeper;
+    uint64_t compact_from; /* the keeper's: where its round over the segments stands */
+    atomic_ullong degraded_reads, bitrot_found;
+};
+
+#define SCRAP_SIZE (256u << 10)
+
+/* An id that was never given before. */
+int data_new_id(struct data *data, uint64_t *ret_id);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * Recovery at open. What the last process left, and what becomes of it:
+ *
+ *   segments open in the index          settled (settle.c): the ranges of writers that did not commit are given back
+ *   sealed segments stale on a drive    their gaps are punched there, now that it is back
+ *   segment files without a record      removed: their segment was, or its creation was not completed
+ *   'F' records                         left to the keeper's first pass
+ *
+ * A segment file with an id that was never given out means that the index is older than the drives: the wrong index, or
+ * a lost one. Nothing is removed then, and the store does not open.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/data/data_priv.h"
+#include "objstore/data/record.h"
+
+struct ids {
+    uint64_t *at;
+    size_t count, cap;
+};
+
+static int ids_add(struct ids *ids, uint64_t id)
+{
+    if (ids->count == ids->cap) {
+        size_t cap = ids->cap ? 2 * ids->cap : 64;
+        uint64_t *grown = realloc(ids->at, cap * sizeof(ids->at[0]));
+
+        if (!grown)
+            return -ENOMEM;
+        ids->at = grown;
+        ids->cap = cap;
+    }
+    ids->at[ids->count++] = id;
+    return 0;
+}
+
+static int ids_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool ids_have(const struct ids *ids, uint64_t id)
+{
+    return ids->count > 0 && bsearch(&id, ids->at, ids->count, sizeof(id), ids_compare);
+}
+
+/* ---- what the index knows ---- */
+
+static int known_ids(struct data *data, struct ids *ret_ids)
+{
+    struct index_txn *txn = NULL;
+    struct index_cursor cursor;
+    struct span key, value;
+    char tag = TAG_SEGMENT, high = TAG_BLOB;
+    uint64_t id;
+    int r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = index_get(txn, span_make(&high, 1), &value);
+    if (r == 0)
+        r = value.len == 8 ? 0 : CAIRN_ECORRUPT;
+    if (r == 0)
+        data->id_next = data->id_limit = get_le64(value.ptr);
+    if (r == 0 || r == -ENOENT)
+        r = index_cursor_open(txn, &cursor);
+    if (r == 0) {
+        r = index_cursor_seek(&cursor, span_make(&tag, 1), &key, &value);
+        while (r == 0 && key_parse_id(key, TAG_SEGMENT, &id)) {
+            r = ids_add(ret_ids, id);
+            if (r == 0)
+                r = index_cursor_next(&cursor, &key, &value);
+        }
+        index_cursor_close(&cursor);
+        r = r == -ENOENT ? 0 : r;
+    }
+    index_read_end(&txn);
+    return r;
+}
+
+static int known_record(struct data *data, uint64_t id, struct segment_record *ret_record)
+{
+    struct index_txn *txn = NULL;
+    int r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = segment_get_record(txn, id, ret_record);
+    index_read_end(&txn);
+    if (r == 0 && ret_record->set >= data->set_count)
+        r = CAIRN_ECORRUPT;
+    return r;
+}
+
+/* ---- files ---- */
+
+static int visit_segment(void *arg, const char *name)
+{
+    struct span digits = span_cstr(name);
+    uint64_t id;
+
+    if (digits.len != 20 || strcmp(name + 16, ".seg") != 0 || span_hex_to_u64(span_head(digits, 16), &id) < 0)
+        return 0; /* not ours: left alone */
+    return ids_add(arg, id);
+}
+
+static int place_remove_unknown(struct erasure_set *set, struct drive *drive, const struct ids *known)
+{
+    struct ids files = {0};
+    int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &files);
+
+    for (size_t i = 0; r == 0 && i < files.count; i++)
+        if (files.at[i] >= set->data->id_next)
+            r = CAIRN_ECORRUPT;
+    for (size_t i = 0; r == 0 && i < files.count; i++) {
+        char name[SEGMENT_NAME_MAX];
+
+        if (ids_have(known, files.at[i]))
+            continue;
+        segment_name(files.at[i], name);
+        r = drive_unlink(drive, name);
+    }
+    free(files.at);
+    return r;
+}
+
+/* A drive that can't be listed is one that fails, not a reason to stay closed. */
+static int set_remove_unknown(struct erasure_set *set, const struct ids *known)
+{
+    for (unsigned place = 0; place < set->n; place++) {
+        struct drive *drive = drive_set_get(set->drives, place);
+        int r = drive ? place_remove_unknown(set, drive, known) : 0;
+
+        if (r == CAIRN_ECORRUPT || r == -ENOMEM)
+            return r;
+        if (r < 0)
+            place_note(set, place, true, r);
+    }
+    return 0;
+}
+
+/* ---- segments ---- */
+
+struct fresh {
+    uint64_t id;
+    uint32_t places;
+};
+
+static int record_fresh(struct index_txn *txn, void *arg)
+{
+    struct fresh *fresh = arg;
+    struct segment_record record;
+    int r = segment_get_record(txn, fresh->id, &record);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    record.stale &= ~fresh->places;
+    return segment_put_record(txn, fresh->id, &record);
+}
+
+static int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record)
+{
+    struct fresh fresh = {.id = id};
+    uint32_t back = record->stale & drive_set_online(set->drives);
+
+    if (back)
+        fresh.places = segment_punch_gaps(set, id, record->size, back);
+    return fresh.places ? index_apply(set->data->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
+}
+
+static int segment_recover(struct data *data, uint64_t id)
+{
+    struct segment_record record;
+    int r = known_record(data, id, &record);
+
+    if (r < 0)
+        return r;
+    struct erasure_set *set = &data->sets[record.set];
+    r = record.state == SEGMENT_OPEN ? segment_settle(set, id) : segment_refresh(set, id, &record);
+    /* Space that can't be given back now is given back by a later start; reads must not wait for it. */
+    return r == CAIRN_EQUORUM || r == -ENOSPC || r == -EIO ? 0 : r;
+}
+
+int data_recover(struct data *data)
+{
+    struct ids known = {0};
+    int r = known_ids(data, &known);
+
+    for (size_t i = 0; r == 0 && i < data->set_count; i++)
+        r = set_remove_unknown(&data->sets[i], &known);
+    for (size_t i = 0; r >= 0 && i < known.count; i++)
+        r = segment_recover(data, known.at[i]);
+    free(known.at);
+    return r < 0 ? r : 0;
+}

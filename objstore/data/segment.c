@@ -1,0 +1,260 @@
+/*
+ * The table of segments in use. An entry holds the open files of one segment, on all drives of its set; writers,
+ * readers and the keeper share it by reference. Those without a reference stay open for a while, least lately used
+ * first out.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/data/data_priv.h"
+
+void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
+{
+    snprintf(ret_name, SEGMENT_NAME_MAX, DRIVE_DATA_FOLDER "/%016" PRIx64 ".seg", id);
+}
+
+/* ---- the table; the caller holds table_lock ---- */
+
+static struct segment **table_slot(struct data *data, uint64_t id)
+{
+    struct segment **at = &data->table[id % TABLE_BUCKETS];
+
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+static void idle_remove(struct data *data, struct segment *segment)
+{
+    *(segment->idle_prev ? &segment->idle_prev->idle_next : &data->idle_first) = segment->idle_next;
+    *(segment->idle_next ? &segment->idle_next->idle_prev : &data->idle_last) = segment->idle_prev;
+    segment->idle_prev = segment->idle_next = NULL;
+    data->idle_count--;
+}
+
+static void idle_append(struct data *data, struct segment *segment)
+{
+    segment->idle_prev = data->idle_last;
+    segment->idle_next = NULL;
+    *(data->idle_last ? &data->idle_last->idle_next : &data->idle_first) = segment;
+    data->idle_last = segment;
+    data->idle_count++;
+}
+
+static void table_remove(struct data *data, struct segment *segment)
+{
+    if (!segment->listed)
+        return;
+    *table_slot(data, segment->id) = segment->next;
+    segment->listed = false;
+}
+
+/* The least lately used of too many idle ones, out of the table and the caller's to free; or NULL. */
+static struct segment *table_evict(struct data *data, unsigned keep)
+{
+    if (data->idle_count <= keep)
+        return NULL;
+    struct segment *segment = data->idle_first;
+    idle_remove(data, segment);
+    table_remove(data, segment);
+    return segment;
+}
+
+/* ---- entries ---- */
+
+static void segment_sync_run(struct io_job *job);
+
+static struct segment *segment_new(struct erasure_set *set, uint64_t id)
+{
+    struct segment *segment = calloc(1, sizeof(*segment));
+
+    if (!segment)
+        return NULL;
+    segment->id = id;
+    segment->set = set;
+    segment->listed = true;
+    pthread_mutex_init(&segment->lock, NULL);
+    pthread_cond_init(&segment->synced, NULL);
+    for (unsigned i = 0; i < set->n; i++)
+        segment->syncs[i] = (struct segment_sync){.job = {.run = segment_sync_run}, .segment = segment, .place = i};
+    return segment;
+}
+
+static void segment_free(struct segment *segment)
+{
+    if (!segment)
+        return;
+    for (unsigned i = 0; i < segment->set->n; i++)
+        drive_file_close(&segment->files[i]);
+    pthread_cond_destroy(&segment->synced);
+    pthread_mutex_destroy(&segment->lock);
+    free(segment);
+}
+
+struct segment *segment_get(struct erasure_set *set, uint64_t id)
+{
+    struct data *data = set->data;
+
+    pthread_mutex_lock(&data->table_lock);
+    struct segment **at = table_slot(data, id);
+    struct segment *segment = *at;
+    if (segment && segment->refs == 0)
+        idle_remove(data, segment);
+    if (!segment)
+        segment = *at = segment_new(set, id);
+    if (segment)
+        segment->refs++;
+    pthread_mutex_unlock(&data->table_lock);
+    return segment;
+}
+
+void segment_put(struct segment **segment)
+{
+    struct segment *s = *segment, *evicted = NULL;
+
+    if (!s)
+        return;
+    struct data *data = s->set->data;
+    *segment = NULL;
+    pthread_mutex_lock(&data->table_lock);
+    if (--s->refs == 0 && s->listed) {
+        idle_append(data, s);
+        evicted = table_evict(data, data->idle_max);
+    } else if (s->refs == 0) {
+        evicted = s;
+    }
+    pthread_mutex_unlock(&data->table_lock);
+    segment_free(evicted);
+}
+
+void segment_table_clear(struct data *data)
+{
+    struct segment *segment;
+
+    while ((segment = table_evict(data, 0)))
+        segment_free(segment);
+    for (unsigned i = 0; i < TABLE_BUCKETS; i++)
+        assert(!data->table[i]);
+}
+
+/* A file system that went read-only after errors still reads. */
+static int open_file(struct drive *drive, uint64_t id, struct drive_file **ret_file)
+{
+    char name[SEGMENT_NAME_MAX];
+
+    segment_name(id, name);
+    int r = drive_open(drive, name, DRIVE_READ_WRITE, ret_file);
+    return r == -EROFS || r == -EACCES ? drive_open(drive, name, DRIVE_READ, ret_file) : r;
+}
+
+struct drive_file *segment_file(struct segment *segment, unsigned place, int *ret_error)
+{
+    struct drive *drive = drive_set_get(segment->set->drives, place);
+
+    if (!drive) {
+        *ret_error = -ENODEV;
+        return NULL;
+    }
+    *ret_error = 0;
+    pthread_mutex_lock(&segment->lock);
+    if (!segment->files[place])
+        *ret_error = segment->absent >> place & 1 ? -ENOENT : open_file(drive, segment->id, &segment->files[place]);
+    if (*ret_error == -ENOENT)
+        segment->absent |= 1u << place; /* nobody makes it later: what is lost is written anew elsewhere */
+    struct drive_file *file = segment->files[place];
+    pthread_mutex_unlock(&segment->lock);
+    return file;
+}
+
+void segment_unlink(struct erasure_set *set, uint64_t id)
+{
+    struct data *data = set->data;
+    struct segment *idle = NULL;
+    char name[SEGMENT_NAME_MAX];
+
+    pthread_mutex_lock(&data->table_lock);
+    struct segment *segment = *table_slot(data, id);
+    if (segment && segment->refs == 0) {
+        idle_remove(data, segment);
+        idle = segment;
+    }
+    if (segment)
+        table_remove(data, segment);
+    pthread_mutex_unlock(&data->table_lock);
+    segment_free(idle);
+
+    segment_name(id, name);
+    for (unsigned place = 0; place < set->n; place++) {
+        struct drive *drive = drive_set_get(set->drives, place);
+        int r = drive ? drive_unlink(drive, name)
+                      : 0; /* one that is away drops the file when it is back: nothing records it */
+        if (r < 0 && r != -ENOENT)
+            place_note(set, place, true, r);
+    }
+}
+
+/* ---- grouped sync ---- */
+
+/* Runs on the drive's sync thread. A request that comes while the disk works is not covered: the job is queued anew for
+ * it. */
+static void segment_sync_run(struct io_job *job)
+{
+    struct segment_sync *sync = (struct segment_sync *)job;
+    struct segment *segment = sync->segment;
+
+    pthread_mutex_lock(&segment->lock);
+    uint64_t covered = segment->requests;
+    struct drive_file *file = segment->files[sync->place];
+    int error = sync->error;
+    sync->queued = false;
+    pthread_mutex_unlock(&segment->lock);
+
+    if (error == 0)
+        error = file ? drive_file_sync(file) : -ENOENT;
+    if (file)
+        place_note(segment->set, sync->place, true, error);
+
+    pthread_mutex_lock(&segment->lock);
+    sync->error = error;
+    if (sync->done < covered)
+        sync->done = covered;
+    pthread_cond_broadcast(&segment->synced);
+    pthread_mutex_unlock(&segment->lock);
+}
+
+static void sync_request(struct segment *segment, unsigned place)
+{
+    struct segment_sync *sync = &segment->syncs[place];
+
+    if (sync->queued)
+        return;
+    sync->queued = true;
+    io_queue_add(segment->set->syncs[place], &sync->job);
+}
+
+uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error)
+{
+    uint32_t synced = 0;
+
+    pthread_mutex_lock(&segment->lock);
+    uint64_t request = ++segment->requests;
+    for (uint32_t left = places; left; left &= left - 1)
+        sync_request(segment, (unsigned)__builtin_ctz(left));
+    for (uint32_t left = places; left; left &= left - 1) {
+        unsigned place = (unsigned)__builtin_ctz(left);
+        struct segment_sync *sync = &segment->syncs[place];
+
+        while (sync->done < request)
+            pthread_cond_wait(&segment->synced, &segment->lock);
+        if (sync->error == 0)
+            synced |= 1u << place;
+        else
+            *ret_error = worse_error(*ret_error, sync->error);
+    }
+    pthread_mutex_unlock(&segment->lock);
+    return synced;
+}
