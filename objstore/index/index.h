@@ -112,6 +112,7 @@ struct index_options {
     size_t             count;   /* R, 1 … INDEX_REPLICAS_MAX */
     size_t             write_quorum; /* W = R / 2 + 1 */
     bool               must_exist;   /* never create: the deployment is known to be older */
+    struct buf        *message;      /* NULL, or gets a text on each replica that is not good, or had to be copied anew: for a human */
     size_t             map_size;     /* the map to begin with; 0: the default, which is so large that it hardly ever grows */
 };
 

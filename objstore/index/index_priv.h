@@ -108,7 +108,9 @@ struct replica {
     /* index->lock from here on */
     struct meta meta; /* of the last commit */
     bool healthy;
-    int error; /* why not */
+    int error;   /* why not */
+    int found;   /* what start-up saw wrong with it; 0: nothing */
+    bool copied; /* … and what it did */
     struct batch *queue[LAG_BATCHES];
     unsigned queue_first, queue_count;
     size_t queue_bytes, queue_pages;
@@ -162,6 +164,8 @@ int lmdb_error(int rc);
 /* Makes the folder when only that is missing, and locks it. Negative errno; -EBUSY. */
 int replica_claim(struct replica *replica, const char *path);
 bool replica_has_database(const struct replica *replica);
+/* The database is gone, but it was there: LMDB's lock file is. */
+bool replica_had_database(const struct replica *replica);
 /* A new database that holds nothing but meta. Negative code. */
 int replica_create(struct replica *replica, const struct meta *meta);
 /* Opens the database and reads its meta record. map_size as of index_options. Negative code: CAIRN_ECORRUPT,

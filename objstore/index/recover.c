@@ -43,11 +43,11 @@ static int probe(struct replica *replica, const char *path, size_t map_size)
 {
     int rc = replica_claim(replica, path);
     if (rc == 0 && !replica_has_database(replica))
-        rc = -ENODATA;
+        rc = replica_had_database(replica) ? CAIRN_ECORRUPT : -ENODATA;
     if (rc == 0)
         rc = replica_open(replica, map_size);
     replica->healthy = rc == 0;
-    replica->error = rc;
+    replica->error = replica->found = rc;
     return rc == -EBUSY || rc == -ENOMEM ? rc : 0;
 }
 
@@ -169,7 +169,7 @@ static void bring_up(struct replica *best, struct replica *replica, size_t map_s
     if (rc < 0)
         lose(replica, rc);
     else
-        replica->healthy = true;
+        replica->healthy = replica->copied = true;
 }
 
 static void begin_epoch(struct index *index, uint64_t epoch)
@@ -196,8 +196,6 @@ static int renew(struct index *index, size_t map_size)
     return 0;
 }
 
-/* ---- */
-
 static int set_primary(struct index *index)
 {
     MDB_envinfo info;
@@ -210,7 +208,22 @@ static int set_primary(struct index *index)
     return lmdb_error(rc);
 }
 
-int recover(struct index *index, const struct index_options *options)
+/* ---- telling ---- */
+
+static void tell(const struct replica *replica, struct buf *message)
+{
+    if (replica->healthy && !replica->copied)
+        return;
+    if (message->len > 0)
+        buf_add_cstr(message, "; ");
+    buf_printf(message, "index replica %s: ", replica->path[0] ? replica->path : "on a missing drive");
+    if (!replica->healthy)
+        buf_add_cstr(message, replica->error ? cairn_strerror(replica->error) : "left out");
+    else
+        buf_printf(message, "%s, copied anew", replica->found ? cairn_strerror(replica->found) : "behind");
+}
+
+static int choose(struct index *index, const struct index_options *options)
 {
     int rc = probe_all(index, options);
     if (rc == 0 && is_fresh(index))
@@ -223,4 +236,12 @@ int recover(struct index *index, const struct index_options *options)
     if (rc == 0)
         rc = renew(index, options->map_size);
     return rc < 0 ? rc : set_primary(index);
+}
+
+int recover(struct index *index, const struct index_options *options)
+{
+    int rc = choose(index, options);
+    for (size_t i = 0; options->message && i < index->count && index->replicas[i].path; i++)
+        tell(&index->replicas[i], options->message);
+    return rc;
 }

@@ -30,6 +30,7 @@ enum { PATH_MAX_LEN = 4096, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
 #define DATABASE "data.mdb"
 #define DATABASE_NEW "data.mdb.new"
+#define LOCK_FILE "lock.mdb"
 
 static const struct {
     int lmdb;
@@ -80,6 +81,11 @@ int replica_claim(struct replica *replica, const char *path)
 bool replica_has_database(const struct replica *replica)
 {
     return faccessat(replica->folder, DATABASE, F_OK, 0) == 0;
+}
+
+bool replica_had_database(const struct replica *replica)
+{
+    return faccessat(replica->folder, LOCK_FILE, F_OK, 0) == 0;
 }
 
 static int replica_name(const struct replica *replica, const char *name, char ret_path[PATH_MAX_LEN])

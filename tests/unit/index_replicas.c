@@ -227,6 +227,34 @@ Test(index_replicas, an_index_that_must_exist_is_not_created)
     cr_expect_eq(index_open(&options, &index_), 0);
 }
 
+Test(index_replicas, a_lost_database_is_not_taken_for_a_fresh_index)
+{
+    index_ = fixture_open(2);
+    put("k", 1);
+    index_close(&index_);
+    unlink(fixture_database(0));
+    unlink(fixture_database(1));
+    cr_expect_eq(fixture_open_without(2, 0, &index_), CAIRN_ECORRUPT);
+}
+
+Test(index_replicas, start_up_says_which_replica_was_not_good)
+{
+    struct buf message = BUF_INIT;
+    const char *paths[] = {fixture_replica(0), fixture_replica(1), NULL};
+    index_ = fixture_open(3);
+    index_close(&index_);
+    cr_assert_eq(truncate(fixture_database(1), 5000), 0);
+    struct index_options options = {.paths = paths, .count = 3, .write_quorum = 2, .message = &message};
+    cr_expect_eq(index_open(&options, &index_), CAIRN_ECORRUPT); /* one good one is too few */
+    cr_expect(span_find(buf_span(&message), '/', 0) > 0);
+    cr_expect(memmem(message.ptr, message.len, fixture_replica(1), strlen(fixture_replica(1))));
+    buf_clear(&message);
+    paths[2] = fixture_replica(2);
+    cr_expect_eq(index_open(&options, &index_), 0);
+    cr_expect(memmem(message.ptr, message.len, "copied anew", 11));
+    buf_release(&message);
+}
+
 Test(index_replicas, a_creation_cut_short_starts_over)
 {
     char in_the_way[160];
