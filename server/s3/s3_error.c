@@ -106,6 +106,8 @@ static void write_xml(struct buf *xml, const struct http_request *request, const
 int s3_error_reply(struct http_request *request, int error, const struct s3_error_detail *detail)
 {
     const struct s3_error_row *row = s3_error_row(error);
+    if (row->status != 416 && row->status != 304)
+        http_reply_clear(request);
     if (row->status == 304) {
         int ret = http_reply_begin(request, row->status, 0);
         return ret < 0 ? ret : http_reply_end(request);

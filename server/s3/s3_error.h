@@ -15,7 +15,9 @@
 /* clang-format off */
 /*        name                            status  code                                   message */
 #define S3_ERRORS(X) \
-    X(S3_ACCESS_DENIED,                      403, "AccessDenied",                        "Access Denied.") \
+    X(S3_ACCESS_DENIED,                      403, "AccessDenied",                        "Access Denied") \
+    X(S3_ACCESS_FORBIDDEN,                   403, "AccessForbidden",                     "CORSResponse: CORS is not enabled for this bucket.") \
+    X(S3_ACL_NOT_SUPPORTED,                  400, "AccessControlListNotSupported",       "The bucket does not allow ACLs") \
     X(S3_AUTH_HEADER_MALFORMED,              400, "AuthorizationHeaderMalformed",        "The authorization header that you provided is not valid.") \
     X(S3_AUTH_QUERY_PARAMETERS,              400, "AuthorizationQueryParametersError",   "Error parsing the X-Amz-Credential parameter.") \
     X(S3_BAD_DIGEST,                         400, "BadDigest",                           "The Content-MD5 or checksum value that you specified did not match what the server received.") \
@@ -24,6 +26,7 @@
     X(S3_BUCKET_ALREADY_OWNED,               409, "BucketAlreadyOwnedByYou",             "Your previous request to create the named bucket succeeded and you already own it.") \
     X(S3_BUCKET_NOT_EMPTY,                   409, "BucketNotEmpty",                      "The bucket that you tried to delete is not empty.") \
     X(S3_CONDITIONAL_CONFLICT,               409, "ConditionalRequestConflict",          "A conflicting operation occurred during the conditional request to this resource. Try again.") \
+    X(S3_COPY_TOO_LARGE,                     400, "InvalidRequest",                      "The specified copy source is larger than the maximum allowable size for a copy source.") \
     X(S3_CROSS_LOCATION,                     403, "CrossLocationLoggingProhibited",      "Cross-location logging is not allowed.") \
     X(S3_ENTITY_TOO_LARGE,                   400, "EntityTooLarge",                      "Your proposed upload exceeds the maximum allowed object size.") \
     X(S3_ENTITY_TOO_SMALL,                   400, "EntityTooSmall",                      "Your proposed upload is smaller than the minimum allowed object size.") \
@@ -51,6 +54,7 @@
     X(S3_INVALID_TAG,                        400, "InvalidTag",                          "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.") \
     X(S3_INVALID_TOKEN,                      400, "InvalidToken",                        "The provided token is malformed or otherwise not valid.") \
     X(S3_INVALID_URI,                        400, "InvalidURI",                          "Couldn't parse the specified URI.") \
+    X(S3_INVALID_WRITE_OFFSET,               400, "InvalidWriteOffset",                  "The write offset value that you specified does not match the current object size.") \
     X(S3_KEY_TOO_LONG,                       400, "KeyTooLongError",                     "Your key is too long") \
     X(S3_MALFORMED_ACL,                      400, "MalformedACLError",                   "The XML that you provided was not well formed or did not validate against our published schema.") \
     X(S3_MALFORMED_POLICY,                   400, "MalformedPolicy",                     "Your policy contains a principal or statement that is not valid.") \
@@ -89,6 +93,10 @@
     X(S3_REQUEST_TIMEOUT,                    400, "RequestTimeout",                      "Your socket connection to the server was not read from or written to within the timeout period.") \
     X(S3_REQUEST_TIME_TOO_SKEWED,            403, "RequestTimeTooSkewed",                "The difference between the request time and the current time is too large.") \
     X(S3_SHA256_MISMATCH,                    400, "XAmzContentSHA256Mismatch",           "The provided 'x-amz-content-sha256' header does not match what was computed.") \
+    X(S3_CHECKSUM_TYPE_MISMATCH,             400, "InvalidRequest",                      "The checksum type of the request is not the one that the upload was created with.") \
+    X(S3_INVALID_CHECKSUM,                   400, "InvalidRequest",                      "The checksum that you specified is not valid.") \
+    X(S3_OBJECT_SIZE_MISMATCH,               400, "InvalidRequest",                      "The object is not of the size that you specified.") \
+    X(S3_PART_CHECKSUM_MISSING,              400, "InvalidRequest",                      "The complete request must include the checksum for each part.") \
     X(S3_CHECKSUM_MISMATCH,                  400, "XAmzContentChecksumMismatch",         "The provided checksum does not match what was computed.") \
     X(S3_SIGNATURE_MISMATCH,                 403, "SignatureDoesNotMatch",               "The request signature we calculated does not match the signature you provided. Check your key and signing method.") \
     X(S3_SLOW_DOWN,                          503, "SlowDown",                            "Please reduce your request rate.") \

@@ -1,0 +1,74 @@
+#include "server/s3/headers.h"
+
+/* The configurations that a bucket here does not have: reads answer as S3 does for an unconfigured bucket, removing one
+ * succeeds, and setting one is refused, so that nobody takes it for being in force. */
+int s3_config_answer(struct s3_call *call)
+{
+    struct buf xml = BUF_INIT;
+    int ret = s3_bucket_exists(call);
+    if (ret < 0)
+        return ret;
+    if (call->op->answer)
+        return call->op->answer;
+    if (!call->op->document)
+        return s3_reply_empty(call, 204);
+    buf_add_cstr(&xml, XML_DECLARATION);
+    buf_add_cstr(&xml, call->op->document);
+    return s3_reply_xml(call, &xml);
+}
+
+int s3_not_implemented(struct s3_call *call)
+{
+    return s3_fail(call, S3_NOT_IMPLEMENTED, "%s is not implemented.", call->op->name);
+}
+
+/* ---- ACLs: everything belongs to the owner, who has full control ---- */
+
+static int target_exists(struct s3_call *call)
+{
+    struct ns_txn *txn;
+    struct inode bucket, object;
+    int ret = s3_view_begin(call, &txn);
+    if (ret < 0)
+        return ret;
+    ret = s3_find_bucket(call, txn, &bucket);
+    if (ret == 0 && call->key.len)
+        ret = ns_key_find(txn, bucket.ino, call->key, &object);
+    ns_view_end(&txn);
+    return ret;
+}
+
+int s3_get_acl(struct s3_call *call)
+{
+    const struct s3_options *options = &call->s3->options;
+    struct buf xml = BUF_INIT;
+    int ret = target_exists(call);
+    if (ret < 0)
+        return ret;
+    xml_begin(&xml, "AccessControlPolicy", XML_S3_NS);
+    s3_xml_owner(call->s3, &xml, "Owner");
+    xml_open(&xml, "AccessControlList");
+    xml_open(&xml, "Grant");
+    xml_open_with(&xml, "Grantee",
+                  "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"");
+    xml_span(&xml, "ID", options->owner_id);
+    xml_span(&xml, "DisplayName", options->owner_name);
+    xml_close(&xml, "Grantee");
+    xml_cstr(&xml, "Permission", "FULL_CONTROL");
+    xml_close(&xml, "Grant");
+    xml_close(&xml, "AccessControlList");
+    xml_close(&xml, "AccessControlPolicy");
+    return s3_reply_xml(call, &xml);
+}
+
+/* The canned ACL that stands anyway may be set; any other, or a document, is what a bucket with ACLs disabled refuses.
+ */
+int s3_put_acl(struct s3_call *call)
+{
+    int ret = headers_check_write(call);
+    if (ret == 0)
+        ret = target_exists(call);
+    if (ret == 0 && !s3_header(call, "x-amz-acl").ptr)
+        ret = S3_ACL_NOT_SUPPORTED;
+    return ret < 0 ? ret : s3_reply_empty(call, 200);
+}
