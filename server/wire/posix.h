@@ -29,6 +29,8 @@
     (POSIX_WRITE_MAX + (64u << 10))   /* bytes of an encoded request: one full WRITE and its neighbours */
 #define POSIX_READ_MAX (1u << 20)     /* bytes of one READ; more go by GET ?cairn=data */
 #define POSIX_REPLY_MAX (4u << 20)    /* bytes of an encoded reply */
+#define POSIX_REPLY_HEAD 32           /* bytes of a reply without results */
+#define POSIX_RESULT_SMALL 256        /* bytes of a result without data, at most */
 #define POSIX_STORED_MAX (256u << 10) /* bytes of a reply that is kept for exactly-once */
 #define POSIX_NAME_MAX 255            /* bytes of a name in a directory, of an extended attribute's name */
 #define POSIX_PATH_MAX 4096           /* bytes of a symlink's target, of a mount's prefix */
@@ -222,7 +224,8 @@ int posix_op_next(struct span *rest, struct posix_op *ret_op);
 /* ================================================================ a compound: the reply */
 
 struct posix_reply {
-    uint64_t instance; /* another number for each start of the server */
+    uint64_t instance; /* another number for each start of the server, and after each commit that failed: POSIX.md,
+                          Durability */
     uint64_t sequence; /* the request's */
     uint16_t status;   /* 0: the results say how it went; else nothing ran, and there are none */
     uint16_t flags;    /* POSIX_REPLAYED */
@@ -234,8 +237,9 @@ int posix_reply_begin(struct buf *out, const struct posix_reply *reply);
 /* Appends a result of code and status, fields as its row says. */
 int posix_result_add(struct buf *out, const struct posix_result *result);
 int posix_reply_end(struct buf *out);
-/* Sets flags of an encoded reply in place. */
-void posix_reply_set_flags(struct buf *out, uint16_t flags);
+/* Changes an encoded reply in place: its instance; and that it is a stored one. */
+void posix_reply_set_instance(struct buf *out, uint64_t instance);
+void posix_reply_set_replayed(struct buf *out);
 
 int posix_reply_decode(struct span bytes, struct posix_reply *ret_reply, struct span *ret_results);
 /* 1 and the result; 0 at the end; CAIRN_ESYNTAX. */

@@ -112,7 +112,7 @@ static void count_one(struct buf *out, size_t at)
 
 /* ---- the request ---- */
 
-enum { REQUEST_SESSION_AT = 8, REQUEST_COUNT_AT = 42, REPLY_STATUS_AT = 6, REPLY_FLAGS_AT = 24, REPLY_COUNT_AT = 26 };
+enum { REQUEST_SESSION_AT = 8, REQUEST_COUNT_AT = 42, REPLY_INSTANCE_AT = 8, REPLY_FLAGS_AT = 24, REPLY_COUNT_AT = 26 };
 
 int posix_request_begin(struct buf *out, const struct posix_request *request)
 {
@@ -271,9 +271,14 @@ int posix_reply_end(struct buf *out)
     return out->failed ? out->failed : 0;
 }
 
-void posix_reply_set_flags(struct buf *out, uint16_t flags)
+void posix_reply_set_instance(struct buf *out, uint64_t instance)
 {
-    put_le16(out->ptr + REPLY_FLAGS_AT, flags);
+    put_le64(out->ptr + REPLY_INSTANCE_AT, instance);
+}
+
+void posix_reply_set_replayed(struct buf *out)
+{
+    put_le16(out->ptr + REPLY_FLAGS_AT, POSIX_REPLAYED);
 }
 
 int posix_reply_decode(struct span bytes, struct posix_reply *ret_reply, struct span *ret_results)

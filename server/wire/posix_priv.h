@@ -10,7 +10,6 @@
 #define POSIX_REQUEST_MAGIC 0x504e5243u /* "CRNP" */
 #define POSIX_REPLY_MAGIC 0x524e5243u   /* "CRNR" */
 #define POSIX_REQUEST_HEAD 48u
-#define POSIX_REPLY_HEAD 32u
 #define POSIX_ITEM_HEAD 8u /* code, marks or status, length */
 
 /* Arguments, in their order on the wire. */

@@ -1,0 +1,400 @@
+/*
+ * A compound's journey:
+ *
+ *   decode every operation, find the class of the whole → the session → what may block or fail for want of memory:
+ * bodies of WRITEs to stable storage, room for the reply and its record → the transaction: one snapshot, or one
+ * mutation that holds the changes and the record of the reply → after it: handles kept or given back, late reads, the
+ * flush → the reply
+ *
+ * A mutation may run more than once, so it touches only what is "made anew by each run". Once it has changed something
+ * it can't answer an error: an operation's failure is a status in the reply, and only the index itself can undo the
+ * whole (disk full, quorum lost).
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/posix/compound.h"
+
+uint64_t posix_instance(const struct posix *posix)
+{
+    return posix->instance + index_mark(posix->index);
+}
+
+int posix_refuse(struct posix *posix, uint64_t sequence, int code, struct buf *reply)
+{
+    posix_reply_begin(
+        reply,
+        &(struct posix_reply){.instance = posix_instance(posix), .sequence = sequence, .status = posix_status(code)});
+    return posix_reply_end(reply);
+}
+
+/* ================================================================ preparing */
+
+/* Adds up what an operation asks of the frame. */
+static void count_op(struct compound *c, const struct posix_op *op)
+{
+    int class = posix_class_of(op->code);
+    size_t max = posix_result_max(op->code);
+
+    if (class > c->class)
+        c->class = class;
+    c->reply_max = max && c->reply_max ? c->reply_max + max : 0; /* 0: not to be bounded in advance */
+    c->handle_count += op->handle && op->code != POSIX_RELEASE;
+    c->wants_statfs |= op->code == POSIX_STATFS;
+}
+
+/* -EPROTO when operations stand together that may not. */
+static int check_together(const struct compound *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (posix_class_of(c->ops[i].code) == POSIX_SESSION && c->count != 1)
+            return -EPROTO;
+    if (c->class == POSIX_CHANGES && (c->reply_max == 0 || c->reply_max > POSIX_STORED_MAX))
+        return -EPROTO;
+    return 0;
+}
+
+static int decode(struct compound *c, struct span bytes)
+{
+    struct span rest;
+    if (posix_request_decode(bytes, &c->head, &rest) < 0)
+        return -EPROTO;
+    c->count = c->head.count;
+    c->ops = arena_zalloc(&c->arena, c->count + 1, sizeof(*c->ops));
+    if (!c->ops)
+        return -ENOMEM;
+    c->class = POSIX_READS;
+    c->reply_max = POSIX_REPLY_HEAD;
+    for (size_t i = 0; i < c->count; i++) {
+        if (posix_op_next(&rest, &c->ops[i]) == CAIRN_ESYNTAX)
+            return -EPROTO;
+        count_op(c, &c->ops[i]);
+    }
+    return c->count ? check_together(c) : -EPROTO;
+}
+
+static int write_body(struct compound *c, size_t i)
+{
+    struct span data = c->ops[i].data;
+    http_seat_leave();
+    int rc = body_writer_new(c->posix->ns, data.len, &c->bodies[i]);
+    if (rc == 0)
+        rc = body_write(c->bodies[i], data.ptr, data.len);
+    if (rc == 0)
+        rc = body_writer_finish(c->bodies[i]);
+    http_seat_take();
+    return rc;
+}
+
+static int write_bodies(struct compound *c)
+{
+    int rc = 0;
+    for (size_t i = 0; i < c->count && rc == 0; i++)
+        if (c->ops[i].code == POSIX_WRITE && c->ops[i].data.len && !c->bodies[i])
+            rc = write_body(c, i);
+    return rc;
+}
+
+/* All memory that a mutation needs, since it can't do without once it has begun to write. */
+static int make_room(struct compound *c)
+{
+    c->holds = arena_zalloc(&c->arena, c->handle_count + 1, sizeof(*c->holds));
+    c->late = arena_zalloc(&c->arena, c->count, sizeof(*c->late));
+    if (!c->bodies)
+        c->bodies = arena_zalloc(&c->arena, c->count, sizeof(*c->bodies));
+    if (!c->holds || !c->late || !c->bodies)
+        return -ENOMEM;
+    if (c->class != POSIX_CHANGES)
+        return 0;
+    int rc = buf_reserve(c->reply, c->reply_max);
+    return rc < 0 ? rc : buf_reserve(&c->scratch, posix_reply_room(c->handle_count, c->reply_max));
+}
+
+static int prepare(struct compound *c)
+{
+    int rc = make_room(c);
+    if (rc == 0 && c->wants_statfs)
+        rc = ns_statfs(c->posix->ns, &c->statfs);
+    return rc == 0 && c->class == POSIX_CHANGES ? write_bodies(c) : rc;
+}
+
+/* ================================================================ running */
+
+/* Every operation can still say how it went. */
+size_t compound_room(const struct compound *c)
+{
+    size_t kept = (POSIX_OPS_MAX - c->at) * POSIX_RESULT_SMALL;
+    return c->reply->len + kept < POSIX_REPLY_MAX ? POSIX_REPLY_MAX - kept - c->reply->len : 0;
+}
+
+static int add_result(struct compound *c, struct posix_result *result)
+{
+    size_t len = c->reader ? (size_t)body_reader_length(c->reader) : 0;
+    if (result->data.len + len > compound_room(c))
+        return -EMSGSIZE;
+    if (!c->reader)
+        return posix_result_add(c->reply, result);
+    struct late_read *late = &c->late[c->late_count];
+    int rc = posix_result_reserve(c->reply, result, len, &late->at);
+    if (rc < 0)
+        return rc;
+    late->reader = c->reader;
+    c->reader = NULL;
+    c->late_count++;
+    return 0;
+}
+
+/* 0, or the operation's error, which is in the reply. */
+static int run_one(struct compound *c)
+{
+    posix_run *run = c->op->code < posix_runs_count() ? posix_runs[c->op->code] : NULL;
+    struct posix_result result = {.code = c->op->code};
+
+    int rc = run ? run(c, &result) : -ENOSYS;
+    if (rc == 0) {
+        rc = add_result(c, &result);
+        if (rc == 0 && result.attr.ino)
+            c->current = result.attr.ino;
+    }
+    if (rc < 0) {
+        struct posix_result failure = {.code = c->op->code, .status = posix_status(rc)};
+        posix_result_add(c->reply, &failure);
+    }
+    body_reader_free(&c->reader);
+    body_reader_free(&c->inline_reader);
+    return rc;
+}
+
+static void run_all(struct compound *c)
+{
+    c->current = 0;
+    c->flush = false;
+    posix_reply_begin(c->reply,
+                      &(struct posix_reply){.instance = posix_instance(c->posix), .sequence = c->head.sequence});
+    for (c->at = 0; c->at < c->count; c->at++) {
+        c->op = &c->ops[c->at];
+        if (run_one(c) < 0 && !(c->op->marks & POSIX_OP_CONTINUE)) {
+            c->at++;
+            break;
+        }
+    }
+    c->ran = c->at;
+    posix_reply_end(c->reply);
+}
+
+/* ---- a mutation ---- */
+
+/* What a former run of this mutation held did not come about. */
+static int forget_run(struct compound *c)
+{
+    size_t want = c->surplus_count + c->hold_count;
+    if (want > c->surplus_cap) {
+        uint64_t *grown = reallocarray(c->surplus, want, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        c->surplus = grown;
+        c->surplus_cap = want;
+    }
+    for (size_t i = 0; i < c->hold_count; i++)
+        c->surplus[c->surplus_count++] = c->holds[i].ino;
+    c->hold_count = 0;
+    return 0;
+}
+
+/* The compound ran before: its reply again, and its handles if this process does not have them. */
+static int replay(struct compound *c, const struct stored_reply *stored)
+{
+    size_t count = stored->handles.len / sizeof(struct handle_record);
+
+    buf_clear(c->reply);
+    int rc = buf_add_span(c->reply, stored->reply);
+    for (size_t i = 0; i < count && i < c->handle_count; i++) {
+        struct handle_record hold;
+        memcpy(&hold, stored->handles.ptr + i * sizeof(hold), sizeof(hold));
+        if (ns_hold(c->txn, hold.ino) == 0)
+            c->holds[c->hold_count++] = hold;
+    }
+    struct posix_reply head;
+    struct span results;
+    if (rc == 0 && posix_reply_decode(buf_span(c->reply), &head, &results) < 0)
+        return CAIRN_ECORRUPT;
+    c->ran = rc == 0 ? head.count : 0;
+    c->replayed = true;
+    return rc;
+}
+
+static int change(struct ns_txn *txn, void *arg)
+{
+    struct compound *c = arg;
+    struct stored_reply stored;
+
+    c->txn = txn;
+    c->replayed = false;
+    int rc = forget_run(c);
+    if (rc < 0)
+        return rc;
+    if (c->session->state == SESSION_ENDED)
+        return CAIRN_ESESSION;
+    rc = posix_reply_get(txn, c->session, c->head.slot, &stored);
+    if (rc == 0 && stored.sequence == c->head.sequence)
+        return replay(c, &stored);
+    if (rc == 0 && stored.sequence > c->head.sequence)
+        return -EALREADY;
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    ns_txn_set_origin(txn, c->session->generation);
+    run_all(c);
+    stored.sequence = c->head.sequence;
+    stored.handles = span_make(c->holds, c->hold_count * sizeof(*c->holds));
+    stored.reply = buf_span(c->reply);
+    return posix_reply_put(txn, c->session, c->head.slot, &stored, &c->scratch);
+}
+
+/* ---- a snapshot ---- */
+
+static int look(struct compound *c)
+{
+    http_seat_leave();
+    int rc = ns_view_begin(c->posix->ns, &c->txn);
+    http_seat_take();
+    if (rc < 0)
+        return rc;
+    run_all(c);
+    ns_view_end(&c->txn);
+    return 0;
+}
+
+static int read_fully(struct late_read *late, struct buf *reply)
+{
+    size_t len = (size_t)body_reader_length(late->reader);
+    for (size_t done = 0; done < len;) {
+        ptrdiff_t got = body_read(late->reader, reply->ptr + late->at + done, len - done);
+        if (got <= 0)
+            return got < 0 ? (int)got : CAIRN_ECORRUPT;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+static void read_late(struct compound *c)
+{
+    static const struct posix_result read_result = {.code = POSIX_READ};
+    for (size_t i = 0; i < c->late_count; i++) {
+        http_seat_leave();
+        int rc = read_fully(&c->late[i], c->reply);
+        http_seat_take();
+        if (rc < 0)
+            posix_result_spoil(c->reply, &read_result, c->late[i].at, posix_status(rc));
+    }
+}
+
+/* ================================================================ after it */
+
+/* Handles that were taken are kept, those of RELEASE given back, in this order. */
+static void settle_handles(struct compound *c, bool stands)
+{
+    struct posix *posix = c->posix;
+
+    for (size_t i = 0; i < c->surplus_count; i++)
+        ns_unhold(posix->ns, c->surplus[i]);
+    for (size_t i = 0; i < c->hold_count; i++) {
+        const struct handle_record *hold = &c->holds[i];
+        if (!stands || !posix_session_keep(c->session, c->head.slot, c->head.sequence, hold->handle, hold->ino))
+            ns_unhold(posix->ns, hold->ino);
+    }
+    for (size_t i = 0; stands && i < c->ran; i++)
+        if (c->ops[i].code == POSIX_RELEASE)
+            posix_session_drop(posix, c->session, c->ops[i].handle);
+}
+
+/* mark is the index's from before the compound: a commit that failed since is told here; an earlier one by the
+ * instance. */
+static int flush(struct compound *c, uint64_t mark)
+{
+    http_seat_leave();
+    int rc = index_flush_since(c->posix->index, &mark);
+    http_seat_take();
+    posix_reply_set_instance(c->reply, posix_instance(c->posix));
+    return rc;
+}
+
+static int apply(struct compound *c)
+{
+    http_seat_leave();
+    int rc = ns_apply(c->posix->ns, change, c, INDEX_APPLIED);
+    http_seat_take();
+    return rc < 0 ? rc : 0;
+}
+
+static int run_in_transaction(struct compound *c)
+{
+    int rc = prepare(c);
+    if (rc == 0)
+        rc = c->class == POSIX_CHANGES ? apply(c) : look(c);
+    settle_handles(c, rc == 0);
+    if (rc == 0)
+        read_late(c);
+    return rc;
+}
+
+static int run_admitted(struct compound *c)
+{
+    uint64_t mark = index_mark(c->posix->index);
+    int rc = run_in_transaction(c);
+    if (rc == 0 && c->flush)
+        rc = flush(c, mark);
+    if (rc == 0 && c->replayed) {
+        posix_reply_set_instance(c->reply, posix_instance(c->posix));
+        posix_reply_set_replayed(c->reply);
+    }
+    return rc == 0 ? c->reply->failed : rc;
+}
+
+void compound_run(struct compound *c)
+{
+    uint64_t slot = c->class == POSIX_READS ? POSIX_SLOT_NONE : c->head.slot;
+    int rc = slot == POSIX_SLOT_NONE && c->class != POSIX_READS ? -EBADSLT : 0;
+
+    if (rc == 0)
+        rc = posix_session_begin(c->session, slot, c->head.sequence, c->handle_count);
+    if (rc == 0) {
+        rc = run_admitted(c);
+        posix_session_settle(c->session, c->handle_count);
+    }
+    if (rc < 0)
+        posix_refuse(c->posix, c->head.sequence, rc, c->reply);
+}
+
+void compound_release(struct compound *c)
+{
+    for (size_t i = 0; c->bodies && i < c->count; i++)
+        body_writer_free(&c->bodies[i]);
+    for (size_t i = 0; i < c->late_count; i++)
+        body_reader_free(&c->late[i].reader);
+    free(c->surplus);
+    buf_release(&c->scratch);
+    posix_session_put(c->posix, &c->session);
+    arena_release(&c->arena);
+}
+
+/* ================================================================ the whole */
+
+int posix_compound(struct posix *posix, const struct posix_caller *caller, struct span request, struct buf *reply)
+{
+    struct compound c = {.posix = posix, .caller = caller, .reply = reply};
+
+    reply->limit = POSIX_REPLY_MAX;
+    int rc = decode(&c, request);
+    if (rc == 0 && posix_class_of(c.ops[0].code) == POSIX_SESSION) {
+        compound_session(&c);
+    } else {
+        if (rc == 0)
+            rc = posix_session_get(posix, c.head.session, c.head.generation, caller, false, &c.session);
+        if (rc == 0)
+            compound_run(&c);
+        else
+            posix_refuse(posix, c.head.sequence, rc, reply);
+    }
+    compound_release(&c);
+    return reply->failed ? -ENOMEM : 0;
+}
