@@ -74,10 +74,12 @@ static int parse_endpoint(struct s3_client *c, const char *endpoint)
 
 static int copy_options(struct s3_client *c, const struct s3_client_options *o)
 {
-    c->access_key = strdup(o->access_key);
-    c->secret = strdup(o->secret);
     c->region = strdup(o->region ? o->region : "us-east-1");
-    if (!c->access_key || !c->secret || !c->region)
+    if (o->access_key) {
+        c->access_key = strdup(o->access_key);
+        c->secret = strdup(o->secret);
+    }
+    if (!c->region || (o->access_key && (!c->access_key || !c->secret)))
         return -ENOMEM;
     if (o->sign_host && !(c->host = strdup(o->sign_host)))
         return -ENOMEM;
@@ -248,44 +250,56 @@ static int add_header(struct curl_slist **list, struct arena *a, struct span nam
     return 0;
 }
 
-static int sign(struct s3_client *c, const struct s3_request *request, struct arena *a, struct curl_slist **list)
+/* The headers that all requests bear, signed or not: the caller's, after the two of the signature. */
+static int gather_headers(const struct s3_request *request, const char *timestamp, const char *hash,
+                          struct http_header headers[S3_HEADERS_MAX + RESERVED_HEADERS])
 {
-    struct sigv4_signer signer;
-    char timestamp[DATE_BASIC_SIZE], hash[65];
-    int64_t now = clock_real_ns();
-    int r = current_signer(c, now, &signer);
-    if (r < 0 || (r = payload_hash(request, hash)) < 0)
-        return r;
-    date_format_basic(now, timestamp);
-
-    struct http_header headers[S3_HEADERS_MAX + RESERVED_HEADERS] = {
-        {SPAN_LIT("x-amz-date"), span_cstr(timestamp)},
-        {SPAN_LIT("x-amz-content-sha256"), span_cstr(hash)},
-    };
     if (request->header_count > S3_HEADERS_MAX)
         return -EINVAL;
+    headers[0] = (struct http_header){SPAN_LIT("x-amz-date"), span_cstr(timestamp)};
+    headers[1] = (struct http_header){SPAN_LIT("x-amz-content-sha256"), span_cstr(hash)};
     for (size_t i = 0; i < request->header_count; i++)
         headers[RESERVED_HEADERS + i] = request->headers[i];
-    struct uri_query query = {(struct uri_pair *)request->query, request->query_count};
-    struct sigv4_request to_sign = {
-        .method = span_cstr(request->method),
-        .path = request->path,
-        .query = &query,
-        .headers = headers,
-        .header_count = RESERVED_HEADERS + request->header_count,
-        .host = span_cstr(c->host),
-        .payload_hash = span_cstr(hash),
-    };
-    struct span authorization;
-    r = sigv4_sign(&signer, &to_sign, span_cstr(timestamp), a, &authorization, NULL);
-    for (size_t i = 0; r == 0 && i < to_sign.header_count; i++)
-        r = add_header(list, a, headers[i].name, headers[i].value);
+    return (int)(request->header_count + RESERVED_HEADERS);
+}
+
+static int authorization_of(struct s3_client *c, const struct sigv4_request *to_sign, int64_t now,
+                            struct span timestamp, struct arena *a, struct span *ret_authorization)
+{
+    struct sigv4_signer signer;
+    int r = current_signer(c, now, &signer);
     if (r == 0)
-        r = add_header(list, a, SPAN_LIT("Authorization"), authorization);
-    if (r == 0)
-        r = add_header(list, a, SPAN_LIT("Host"), span_cstr(c->host));
+        r = sigv4_sign(&signer, to_sign, timestamp, a, ret_authorization, NULL);
     explicit_bzero(&signer, sizeof signer);
     return r;
+}
+
+static int sign(struct s3_client *c, const struct s3_request *request, struct arena *a, struct curl_slist **list)
+{
+    char timestamp[DATE_BASIC_SIZE], hash[65];
+    struct http_header headers[S3_HEADERS_MAX + RESERVED_HEADERS];
+    int64_t now = clock_real_ns();
+    date_format_basic(now, timestamp);
+    int r = payload_hash(request, hash);
+    int count = r < 0 ? r : gather_headers(request, timestamp, hash, headers);
+    if (count < 0)
+        return count;
+    struct uri_query query = {(struct uri_pair *)request->query, request->query_count};
+    struct sigv4_request to_sign = {.method = span_cstr(request->method),
+                                    .path = request->path,
+                                    .query = &query,
+                                    .headers = headers,
+                                    .header_count = (size_t)count,
+                                    .host = span_cstr(c->host),
+                                    .payload_hash = span_cstr(hash)};
+    struct span authorization = SPAN_EMPTY;
+    if (c->access_key)
+        r = authorization_of(c, &to_sign, now, span_cstr(timestamp), a, &authorization);
+    for (int i = 0; r == 0 && i < count; i++)
+        r = add_header(list, a, headers[i].name, headers[i].value);
+    if (r == 0 && c->access_key)
+        r = add_header(list, a, SPAN_LIT("Authorization"), authorization);
+    return r < 0 ? r : add_header(list, a, SPAN_LIT("Host"), span_cstr(c->host));
 }
 
 /* ---- a transfer's callbacks ---- */

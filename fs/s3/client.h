@@ -19,7 +19,7 @@ struct s3_client;
 struct s3_client_options {
     const char *endpoint;  /* "http://host[:port]", "https://host[:port]" or "unix:PATH"; no path behind */
     const char *sign_host; /* the Host to send and sign, where a proxy or mesh wants another; NULL: the endpoint's */
-    const char *access_key;
+    const char *access_key;     /* NULL: requests are not signed */
     const char *secret;
     const char *region;         /* NULL: us-east-1 */
     const char *ca_file;        /* PEM bundle to trust instead of the system's; NULL */
