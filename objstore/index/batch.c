@@ -155,14 +155,15 @@ int index_delete(struct index_txn *txn, struct span key)
 
 /* ---- mutations ---- */
 
-/* One try. The function's answer; txn->failure says whether a put broke the transaction. */
+/* One try. The function's answer; txn->failure says whether the transaction must be made anew. */
 static int run_once(struct index_txn *txn, struct request *request)
 {
     txn->wrote = false;
     txn->failure = 0;
     int rc = request->fn(txn, request->arg);
-    /* An error after a write would leave half a mutation in the batch. */
-    assert(rc >= 0 || !txn->wrote || txn->failure);
+    /* An error after a write (a record met on the way is damaged, memory is short) would leave half a mutation. */
+    if (rc < 0 && txn->wrote && !txn->failure)
+        txn->failure = ECANCELED;
     return rc;
 }
 
@@ -178,7 +179,7 @@ int batch_run(struct index *index, struct batch *batch, struct request *request)
         batch_drop_callbacks(batch, callbacks);
         batch->error = lmdb_error(batch_rebuild(index, batch, failure == MDB_MAP_FULL));
         if (batch->error || failure != MDB_MAP_FULL)
-            return batch->error ? batch->error : lmdb_error(failure);
+            return batch->error ? batch->error : rc < 0 ? rc : lmdb_error(failure);
         rc = run_once(txn, request);
     }
     if (rc < 0)

@@ -44,8 +44,8 @@ uint64_t index_txn_sequence(struct index_txn *txn);
 uint64_t index_oldest_reader(struct index *index);
 
 /* Runs fn(txn, arg) inside the write transaction and waits until it is applied or durable.
- * fn returns 0 or more for success, and that is what index_apply returns; or a negative error, and then it must not have
- * written anything yet: it checks first, and writes after. fn may run more than once (the map grew, a commit
+ * fn returns 0 or more for success, and that is what index_apply returns; or a negative error. It checks first, and writes after; what it
+ * wrote before an error that it could not foresee (a damaged record, no memory) is undone, at the price of the whole batch so far. fn may run more than once (the map grew, a commit
  * failed), so it must not consume its arguments; it runs on another thread and must not block, take long, or call index_apply.
  * Errors beside fn's own: -ENOSPC (the drives are full; nothing was written), CAIRN_EQUORUM, -EIO, -ENOMEM. */
 typedef int index_mutation(struct index_txn *txn, void *arg);
