@@ -336,4 +336,13 @@ struct ns_statfs {
 };
 int ns_statfs(struct ns *ns, struct ns_statfs *ret_statfs);
 
+/* ================================================================ verification */
+
+/* One finding, a line for a human without a newline; text lives during the call. */
+typedef void ns_report(const char *text, void *arg);
+/* Reads every record of one snapshot and checks it against the others: entries, link counts, orphans, extents, uploads, references of blobs.
+ * The number of findings, or an error that kept it from its end. Takes as long as the index is large, and some 30 bytes of memory for
+ * each inode and extent; the snapshot holds back reuse of the index's pages meanwhile. report may be NULL. */
+int64_t ns_verify(struct ns *ns, ns_report *report, void *arg);
+
 #endif

@@ -33,6 +33,16 @@ static int counters_add(struct ns_txn *txn, uint64_t numbers, int inodes, uint64
     return index_put(txn->index, counters_key, span_make(&counters, sizeof(counters)));
 }
 
+int counters_read(struct index_txn *txn, struct counters *ret_counters)
+{
+    struct counters_record record;
+    int r = counters_get(txn, &record);
+    if (r < 0)
+        return r;
+    *ret_counters = (struct counters){.next_ino = le64toh(record.next_ino), .inodes = le64toh(record.inodes)};
+    return 0;
+}
+
 int number_new(struct ns_txn *txn, int inodes, uint64_t *ret_number)
 {
     return counters_add(txn, 1, inodes, ret_number);
@@ -47,18 +57,18 @@ int inodes_count(struct ns_txn *txn, int by)
 int ns_statfs(struct ns *ns, struct ns_statfs *ret_statfs)
 {
     struct data_status status;
-    struct counters_record counters;
+    struct counters counters;
     struct index_txn *txn;
     int r = data_status(ns->data, &status);
     if (r == 0)
         r = index_read_begin(ns->index, &txn);
     if (r < 0)
         return r;
-    r = counters_get(txn, &counters);
+    r = counters_read(txn, &counters);
     index_read_end(&txn);
     if (r < 0)
         return r;
-    *ret_statfs = (struct ns_statfs){.total = status.total, .free = status.free, .inodes = le64toh(counters.inodes)};
+    *ret_statfs = (struct ns_statfs){.total = status.total, .free = status.free, .inodes = counters.inodes};
     return 0;
 }
 

@@ -94,4 +94,9 @@ static inline bool key_of(struct span key, enum ns_tag tag, uint64_t id, size_t 
 int number_new(struct ns_txn *txn, int inodes, uint64_t *ret_number);
 int inodes_count(struct ns_txn *txn, int by);
 
+struct counters {
+    uint64_t next_ino, inodes;
+};
+int counters_read(struct index_txn *txn, struct counters *ret_counters);
+
 #endif
