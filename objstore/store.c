@@ -58,7 +58,7 @@ static bool holds_segments(const struct store *store)
     const struct drive_set *set = drives_sets(store->drives)[0];
     for (unsigned i = 0; i < drive_set_size(set); i++) {
         struct drive *drive = drive_set_get(set, i);
-        if (drive && drive_list(drive, "data", visit_any, NULL) > 0)
+        if (drive && drive_list(drive, DRIVE_DATA_FOLDER, visit_any, NULL) > 0)
             return true;
     }
     return false;
