@@ -40,6 +40,7 @@ LIBS_fuse     := -lfuse3
 
 PROGRAMS := $(patsubst %,$(B)/%,$(notdir $(basename $(wildcard server/cairnd.c fs/cairnfs.c tools/cairn.c))))
 
+.SECONDARY:
 .PHONY: all
 all: $(PROGRAMS)
 
@@ -54,20 +55,25 @@ $(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
 $(B)/obj/fs/%.o: CFLAGS += $(FUSE_CFLAGS)
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo CC $<
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/cairnd: $(B)/obj/server/cairnd.o $(B)/libserver.a $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
 $(B)/cairnfs: $(B)/obj/fs/cairnfs.o $(B)/libfs.a $(B)/libs3client.a $(B)/libwire.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
 $(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libs3client.a $(B)/libwire.a $(B)/libbase.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_s3client) $(LIBS_wire) $(LIBS_base) -ljansson
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_s3client) $(LIBS_wire) $(LIBS_base) -ljansson
 
 # Unit tests: one Criterion program per file, linked with every library it may need.
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
 	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 .PHONY: unit
 unit: $(UNIT)
@@ -77,14 +83,16 @@ unit: $(UNIT)
 UNIT_ALL := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 $(B)/tests/unit/all: $(UNIT_ALL) $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(UNIT_ALL) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $(UNIT_ALL) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
 	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 
 # Fuzz drivers: with clang's libFuzzer (make fuzz), or as plain programs that replay a corpus (make fuzz-replay).
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/standalone.o $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
 .PHONY: fuzz-replay fuzz
 fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz/%)
 FUZZ_SECONDS ?= 60
@@ -96,7 +104,8 @@ fuzz:
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(foreach l,support server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
 
 .PHONY: run check check-long bench
