@@ -199,16 +199,17 @@ void set_retire_current(struct erasure_set *set)
         segment_retire(segment);
 }
 
-/* Places that still take writes: their file is there and no sync of it failed. */
-static unsigned segment_good_places(struct segment *segment)
+/* A sync failed: what that drive has of later writes would not count. The next segment is made without the drive if it
+ * still fails. */
+static bool segment_is_broken(struct segment *segment)
 {
-    unsigned good = 0;
+    bool broken = false;
 
     pthread_mutex_lock(&segment->lock);
     for (unsigned i = 0; i < segment->set->n; i++)
-        good += segment->files[i] && segment->syncs[i].error == 0;
+        broken = broken || segment->syncs[i].error != 0;
     pthread_mutex_unlock(&segment->lock);
-    return good;
+    return broken;
 }
 
 static struct reservation *segment_take(struct segment *segment, uint64_t length)
@@ -245,8 +246,7 @@ static int take_shared(struct erasure_set *set, uint64_t length, struct reservat
 {
     struct segment *current = set->current;
 
-    if (current &&
-        (current->tail + length > current->size || segment_good_places(current) < drive_set_quorum(set->drives))) {
+    if (current && (current->tail + length > current->size || segment_is_broken(current))) {
         set->current = NULL;
         segment_retire(current);
     }
