@@ -43,8 +43,8 @@ int blob_commit(struct index_txn *txn, struct blob_writer *writer, uint32_t refs
  * the commit. CAIRN_ECORRUPT when there is no such blob. */
 int blob_ref(struct index_txn *txn, struct data *data, uint64_t blob_id, int32_t by);
 
-/* The first blob whose id is greater than after, and its references; 0 references: it waits to be reclaimed. For verification. -ENOENT at the end. */
-int blob_next(struct index_txn *txn, uint64_t after, uint64_t *ret_id, uint32_t *ret_refs);
+/* The first blob whose id is at least from, and its references; 0 references: it waits to be reclaimed. For verification. -ENOENT at the end. */
+int blob_next(struct index_txn *txn, uint64_t from, uint64_t *ret_id, uint32_t *ret_refs);
 
 /* ---- reading ---- */
 

@@ -202,7 +202,7 @@ static int check_blobs(struct verify *v)
     uint32_t refs;
     size_t at = 0, extents = numbers_count(&v->blobs);
     int r;
-    while ((r = blob_next(v->txn->index, id, &id, &refs)) == 0) {
+    for (; (r = blob_next(v->txn->index, id, &id, &refs)) == 0; id++) {
         uint64_t count = 0;
         for (; at < extents && numbers_at(&v->blobs, at) <= id; at++) {
             if (numbers_at(&v->blobs, at) == id)
