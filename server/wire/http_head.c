@@ -144,7 +144,7 @@ static const struct field_row {
 static int take_field(struct http_head *head, const struct http_header *header)
 {
     for (size_t i = 0; i < sizeof(field_table) / sizeof(field_table[0]); i++)
-        if (span_eq_nocase(header->name, field_table[i].name))
+        if (header->name.len == field_table[i].name.len && span_eq_nocase(header->name, field_table[i].name))
             return field_table[i].take(head, header->value);
     return 0;
 }

@@ -75,8 +75,9 @@ struct sigv4_auth {
     int64_t expires_s; /* of a presigned query */
 };
 
-/* Whether a request is signed with V4 at all, by header or by query (X-Amz-Algorithm, X-Amz-Credential or
- * X-Amz-Signature is there). Without either it is anonymous or carries another scheme. */
+/* Whether a request claims to be signed: by header with V4, by query with V4 or with V2 (which "aws s3 presign" of
+ * CLI version 1 still makes for us-east-1; sigv4_parse_query() answers SIGV4_NOT_V4). A request with an Authorization
+ * header of another scheme is not anonymous either: sigv4_parse_header() answers SIGV4_NOT_V4. */
 bool sigv4_in_header(struct span authorization);
 bool sigv4_in_query(const struct uri_query *query);
 
@@ -118,8 +119,9 @@ enum sigv4_payload {
 enum sigv4_payload sigv4_payload_kind(struct span payload_hash);
 
 /* The payload hash that a request signs: x-amz-content-sha256 from the headers (or from the query of a presigned one,
- * which may lack it: UNSIGNED-PAYLOAD then). .ptr is NULL when a header-signed request lacks it: MissingSecurityHeader
- * or InvalidRequest in S3. */
+ * which may lack it: UNSIGNED-PAYLOAD then). .ptr is NULL when a header-signed request lacks it, which AWS refuses
+ * (InvalidRequest). curl --aws-sigv4 before version 8 lacks it and signs SIGV4_EMPTY_SHA256, for any body: taking that
+ * in its place is safe for a request without a body, and for no other. */
 struct span sigv4_payload_of(const struct sigv4_auth *auth, const struct http_head *head,
                              const struct uri_query *query);
 

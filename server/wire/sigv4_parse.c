@@ -14,7 +14,7 @@ bool sigv4_in_header(struct span authorization)
 bool sigv4_in_query(const struct uri_query *query)
 {
     return uri_query_has(query, "X-Amz-Algorithm") || uri_query_has(query, "X-Amz-Credential") ||
-           uri_query_has(query, "X-Amz-Signature");
+           uri_query_has(query, "X-Amz-Signature") || uri_query_has(query, "AWSAccessKeyId");
 }
 
 /* ---- parts ---- */

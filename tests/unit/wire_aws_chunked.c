@@ -204,6 +204,23 @@ Test(aws_chunked, unsigned_bodies_are_checked_too)
         }
 }
 
+Test(aws_chunked, both_codings_of_todays_sdks_come_apart)
+{
+    /* as boto3 1.43 and the AWS CLI send a small body over TLS: aws-chunked inside chunked, no Content-Length */
+    struct span wire = SPAN_LIT("2e\r\n5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n\r\n0\r\n\r\n"), piece;
+    struct http_chunked outer;
+    int rc;
+    http_chunked_init(&outer);
+    while ((rc = http_chunked_next(&outer, &wire, &piece)) == DECODE_DATA)
+        buf_add_span(&encoded, piece);
+    cr_expect_eq(rc, DECODE_END);
+    cr_expect_eq(wire.len, 0);
+    cr_expect_eq(decode_body(SIGV4_PAYLOAD_STREAM_UNSIGNED_TRAILER, SEED_SIGNED, 5, "x-amz-checksum-crc32",
+                             buf_span(&encoded), 1000),
+                 DECODE_END);
+    cr_expect(span_is(buf_span(&decoded), "hello"));
+}
+
 Test(aws_chunked, signed_chunks_need_signatures)
 {
     static const char *const bad[] = {"3\r\nabc\r\n", "3;chunk-signature=\r\nabc\r\n",

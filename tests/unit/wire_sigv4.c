@@ -14,6 +14,8 @@
 #define MAY_24_2013 (1369353600 * NS_PER_SEC)
 #define FEB_29_2024 (1709251198 * NS_PER_SEC) /* 23:59:58 */
 
+#define NOV_22_2026 (1795328400 * NS_PER_SEC) /* 06:20 */
+
 static struct arena arena;
 
 static void release(void)
@@ -137,6 +139,16 @@ Test(sigv4, requests_of_botocore_verify)
                      t.proof.canonical_request.ptr);
         cr_expect(span_is(t.auth.access_key, "AKID/WITH+SLASH"));
         cr_expect(span_is(t.auth.region, "eu-central-1"));
+    }
+}
+
+Test(sigv4, requests_of_real_clients_verify)
+{
+    for (size_t i = 0; i < COUNT(client_requests); i++) {
+        struct trip t;
+        enum sigv4_status status = verify(&t, client_requests[i], SPAN_LIT("secrettest"), NOV_22_2026);
+        cr_expect_eq(status, SIGV4_OK, "%s: %s\n%s", sigv4_status_text(status), client_requests[i],
+                     t.proof.canonical_request.ptr);
     }
 }
 
@@ -267,6 +279,7 @@ Test(sigv4, malformed_queries_are_told_apart)
         {PRESIGNED(Q_ALG Q_CRED Q_REST "&X-Amz-Expires=9"), SIGV4_NO_DATE},
         {PRESIGNED(Q_ALG Q_DATE Q_REST "&X-Amz-Expires=9"), SIGV4_MALFORMED},
         {PRESIGNED(Q_ALG Q_CRED Q_DATE "&X-Amz-Expires=9"), SIGV4_MALFORMED},
+        {PRESIGNED("AWSAccessKeyId=A&Signature=c2ln&Expires=1"), SIGV4_NOT_V4},
         {PRESIGNED("X-Amz-Algorithm=AWS4-X" Q_CRED Q_DATE Q_REST "&X-Amz-Expires=9"), SIGV4_NOT_V4},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -68,4 +68,68 @@ static const struct botocore_vector {
 };
 /* clang-format on */
 
+/* Captured on the wire: s3cmd 2.3, rclone 1.60, the AWS CLI 1.45, a PUT presigned by boto3 1.43, curl 7.88. Key AKIDTEST, secret
+ * "secrettest", between 06:19 and 06:21 on 2026-11-22. */
+/* clang-format off */
+static const char *const client_requests[] = {
+    "PUT /bkt/s3cmd%20a%2Bb%20%C3%BC HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19877\r\n"
+    "Accept-Encoding: identity\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDTEST/20261122/us-east-1/s3/aws4_request,SignedHeaders=content-length;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-s3cmd-attrs;x-amz-storage-class,Signature=f7f1ccbac699ef6f1f5d29d76a140ebb5560862b28538c1d66dc107bcbaa1366\r\n"
+    "content-length: 5\r\n"
+    "content-type: text/plain\r\n"
+    "x-amz-content-sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\r\n"
+    "x-amz-date: 20261122T061906Z\r\n"
+    "x-amz-meta-s3cmd-attrs: atime:1795328342/ctime:1795328342/gid:0/gname:root/md5:5d41402abc4b2a76b9719d911017c592/mode:33188/mtime:1795328342/uid:0/uname:root\r\n"
+    "x-amz-storage-class: STANDARD\r\n"
+    "\r\n",
+    "HEAD /bkt/rclone/a%20b%2B%C3%BC%3D%26 HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19877\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDTEST/20261122/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=d2ff00431dc6ef89de4f542a14e65de4e176b1cfc633b40e6b4f6702ebd98824\r\n"
+    "X-Amz-Content-Sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\n"
+    "X-Amz-Date: 20261122T061948Z\r\n"
+    "\r\n",
+    "GET /bkt?delimiter=%2F&max-keys=1000&prefix= HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19877\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDTEST/20261122/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=4cb4bffc05af1bfd2f3df699ef530c4c2a17f37317c4fe866b854639132ceea8\r\n"
+    "X-Amz-Content-Sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\n"
+    "X-Amz-Date: 20261122T061948Z\r\n"
+    "Accept-Encoding: gzip\r\n"
+    "\r\n",
+    "PUT /bkt/a%20b HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19878\r\n"
+    "Accept-Encoding: identity\r\n"
+    "x-amz-sdk-checksum-algorithm: CRC32\r\n"
+    "Expect: 100-continue\r\n"
+    "Transfer-Encoding: chunked\r\n"
+    "Content-Encoding: aws-chunked\r\n"
+    "X-Amz-Trailer: x-amz-checksum-crc32\r\n"
+    "X-Amz-Decoded-Content-Length: 5\r\n"
+    "X-Amz-Date: 20261122T062047Z\r\n"
+    "X-Amz-Content-SHA256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDTEST/20261122/us-east-1/s3/aws4_request, SignedHeaders=content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-sdk-checksum-algorithm;x-amz-trailer, Signature=b953cb2e87fcfbe15e8d0a9ce405a9efe0e9281d11c0ff007709273d1d61d7ba\r\n"
+    "amz-sdk-invocation-id: 2dd806a5-4810-41a8-81e2-3dd2d2f8d873\r\n"
+    "amz-sdk-request: attempt=1\r\n"
+    "\r\n",
+    "PUT /bkt/put?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDTEST%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20261122T062052Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=content-type%3Bhost%3Bx-amz-meta-k&X-Amz-Signature=63a02d99421b0240eb88daec83175f20a8edaa0c0a9fda4a4a5531894967ade0 HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19878\r\n"
+    "Accept-Encoding: gzip, deflate\r\n"
+    "Accept: */*\r\n"
+    "Connection: keep-alive\r\n"
+    "Content-Type: a/b\r\n"
+    "x-amz-meta-k: v\r\n"
+    "Content-Length: 5\r\n"
+    "\r\n",
+    "PUT /bkt/curl-put HTTP/1.1\r\n"
+    "Host: 127.0.0.1:19877\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDTEST/20261122/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=6f958dc602692be26d6cf7b147ef5215f3669b9c50af7774eb9fa95953268b6a\r\n"
+    "X-Amz-Date: 20261122T061906Z\r\n"
+    "Accept: */*\r\n"
+    "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n"
+    "Content-Length: 5\r\n"
+    "Expect: 100-continue\r\n"
+    "\r\n",
+};
+/* clang-format on */
+
 #endif
