@@ -6,9 +6,9 @@
  * mutation that holds the changes and the record of the reply → after it: handles kept or given back, late reads, the
  * flush → the reply
  *
- * A mutation may run more than once, so it touches only what is "made anew by each run". Once it has changed something
- * it can't answer an error: an operation's failure is a status in the reply, and only the index itself can undo the
- * whole (disk full, quorum lost).
+ * A mutation may run more than once, so it touches only what is "made anew by each run". An operation's failure is a
+ * status in the reply, and what ran before it stands; a failure of the store below it (EIO, ENOSPC, ENOMEM) undoes the
+ * compound as a whole.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -165,7 +165,15 @@ static int run_one(struct compound *c)
     return rc;
 }
 
-static void run_all(struct compound *c)
+/* Not the operation's doing: the store failed under it, perhaps half-way. */
+static bool is_fatal(int rc)
+{
+    int number = cairn_errno(rc);
+    return number == EIO || number == ENOMEM || number == ENOSPC;
+}
+
+/* 0, or in a mutation the error that undoes it. */
+static int run_all(struct compound *c)
 {
     c->current = 0;
     c->flush = false;
@@ -173,13 +181,16 @@ static void run_all(struct compound *c)
                       &(struct posix_reply){.instance = posix_instance(c->posix), .sequence = c->head.sequence});
     for (c->at = 0; c->at < c->count; c->at++) {
         c->op = &c->ops[c->at];
-        if (run_one(c) < 0 && !(c->op->marks & POSIX_OP_CONTINUE)) {
+        int rc = run_one(c);
+        if (c->class == POSIX_CHANGES && is_fatal(rc))
+            return rc;
+        if (rc < 0 && !(c->op->marks & POSIX_OP_CONTINUE)) {
             c->at++;
             break;
         }
     }
     c->ran = c->at;
-    posix_reply_end(c->reply);
+    return posix_reply_end(c->reply);
 }
 
 /* ---- a mutation ---- */
@@ -243,7 +254,9 @@ static int change(struct ns_txn *txn, void *arg)
     if (rc < 0 && rc != -ENOENT)
         return rc;
     ns_txn_set_origin(txn, c->session->generation);
-    run_all(c);
+    rc = run_all(c);
+    if (rc < 0)
+        return rc;
     stored.sequence = c->head.sequence;
     stored.handles = span_make(c->holds, c->hold_count * sizeof(*c->holds));
     stored.reply = buf_span(c->reply);
@@ -259,9 +272,9 @@ static int look(struct compound *c)
     http_seat_take();
     if (rc < 0)
         return rc;
-    run_all(c);
+    rc = run_all(c);
     ns_view_end(&c->txn);
-    return 0;
+    return rc;
 }
 
 static int read_fully(struct late_read *late, struct buf *reply)

@@ -184,7 +184,7 @@ static int take_body(struct compound *c, struct http_request *request)
 static bool is_transfer(int rc)
 {
     return rc == CAIRN_ECLOSED || rc == CAIRN_EDEADLINE || rc == CAIRN_ESYNTAX || rc == CAIRN_ESIGNATURE ||
-           rc == CAIRN_EDIGEST;
+           rc == CAIRN_EDIGEST || rc == CAIRN_ETOOBIG || rc == -EMSGSIZE || rc == -EBADMSG;
 }
 
 static int put(struct compound *c, const struct posix_stream *stream, struct http_request *request)
