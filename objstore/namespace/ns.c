@@ -214,15 +214,20 @@ int ns_open(struct index *index, struct data *data, struct ns **ret_ns)
     return 0;
 }
 
+static int change_nothing(struct index_txn *txn, void *arg)
+{
+    (void)txn, (void)arg;
+    return 0;
+}
+
 void ns_close(struct ns **ns)
 {
     if (!*ns)
         return;
-    uint64_t mark = index_mark((*ns)->index);
     reaper_stop(*ns);
     ns_subscribe(*ns, NULL, NULL);
-    index_flush_since((*ns)->index,
-                      &mark); /* events on their way point here; who waits for a commit is told of its failure */
+    /* Events on their way point here. Who waits for durable is answered after them; a flush returns before. */
+    index_apply((*ns)->index, change_nothing, NULL, INDEX_DURABLE);
     subscriber_release(&(*ns)->subscriber);
     holds_release(&(*ns)->holds);
     free((*ns)->scratch);
