@@ -126,12 +126,15 @@ static int apply_once(struct replica *replica, struct batch *const *batches, uns
 
 static int apply(struct replica *replica, struct batch *const *batches, unsigned count)
 {
+    for (unsigned i = 0; i < count; i++)
+        trail_add(replica, replica->index->meta.epoch, batches[i]->sequence, &batches[i]->redo);
     int rc = apply_once(replica, batches, count);
     while (rc == MDB_MAP_FULL) {
         rc = replica_grow(replica); /* nobody reads here */
         if (!rc)
             rc = apply_once(replica, batches, count);
     }
+    trail_settle(replica, rc == 0);
     return lmdb_error(rc);
 }
 

@@ -29,6 +29,26 @@ struct index_meta_record {
     uint64_t sequence; /* of the last commit */
 };
 
+/* A put or delete in a batch's redo: this, the key, and what is stored under it. */
+struct index_redo_head {
+    uint32_t key_len;
+    uint32_t stored_len; /* 0: a delete, since a stored value has its check at least */
+};
+
+/* An entry of a replica's trail: this, then the redo of one commit. */
+struct index_trail_head {
+    char magic[8];
+    uint64_t epoch;
+    uint64_t sequence;
+    uint64_t previous; /* sequence of the entry before it, so that an old one can't stand in for one that was lost */
+    uint64_t len;      /* of the redo */
+    uint64_t check;    /* XXH3 of the redo, seed XXH3 of the fields above */
+};
+
+#define INDEX_TRAIL_MAGIC "CAIRNTRL"
+
+_Static_assert(sizeof(struct index_redo_head) == 8, "on-disk layout");
+_Static_assert(sizeof(struct index_trail_head) == 48, "on-disk layout");
 _Static_assert(sizeof(struct index_meta_record) == 56, "on-disk layout");
 _Static_assert(offsetof(struct index_meta_record, promised) == 32, "on-disk layout");
 

@@ -109,6 +109,7 @@ static int locks_init(struct index *index)
     for (size_t i = 0; i < INDEX_REPLICAS_MAX; i++) {
         index->replicas[i].index = index;
         index->replicas[i].folder = -1;
+        index->replicas[i].trail.file = -1;
         pthread_cond_init(&index->replicas[i].work, NULL);
     }
     return 0;

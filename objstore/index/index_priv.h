@@ -17,6 +17,7 @@
 #include "objstore/index/index.h"
 #include "objstore/index/park.h"
 #include "objstore/index/redo.h"
+#include "objstore/index/trail.h"
 
 #define READERS_MAX 2048               /* read transactions open at once */
 #define READERS_LMDB (2 * READERS_MAX) /* slots in LMDB's own table: spare ones are for copies */
@@ -103,7 +104,8 @@ struct replica {
     size_t map_size;
     uint64_t reserved; /* length of data.mdb with disk space behind it; the writer's */
     unsigned page_size;
-    ino_t inode; /* of data.mdb */
+    ino_t inode;        /* of data.mdb */
+    struct trail trail; /* only when there are other replicas */
 
     /* index->lock from here on */
     struct meta meta; /* of the last commit */

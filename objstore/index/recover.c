@@ -158,18 +158,35 @@ static uint64_t promise_all(struct index *index)
     return epoch;
 }
 
+static int bring_level(struct replica *best, struct replica *replica, size_t map_size)
+{
+    if (replica->healthy && trail_catch_up(best, replica) == 0)
+        return 0;
+    int rc = replica_copy(best, replica);
+    if (rc == 0)
+        rc = replica_open(replica, map_size);
+    replica->copied = rc == 0;
+    return rc;
+}
+
 /* One that can't be brought up to date is left out, whatever it held. */
 static void bring_up(struct replica *best, struct replica *replica, size_t map_size)
 {
     if (replica->folder < 0 || (replica->healthy && !is_behind(replica, best)))
         return;
-    int rc = replica_copy(best, replica);
-    if (rc == 0)
-        rc = replica_open(replica, map_size);
+    int rc = bring_level(best, replica, map_size);
     if (rc < 0)
         lose(replica, rc);
     else
-        replica->healthy = replica->copied = true;
+        replica->healthy = true;
+}
+
+static void begin_on(struct replica *replica, const struct meta *meta)
+{
+    static const struct redo nothing;
+    trail_add(replica, meta->epoch, meta->sequence, &nothing);
+    store_or_lose(replica, meta);
+    trail_settle(replica, replica->healthy);
 }
 
 static void begin_epoch(struct index *index, uint64_t epoch)
@@ -179,7 +196,7 @@ static void begin_epoch(struct index *index, uint64_t epoch)
     meta.sequence++;
     for (size_t i = 0; i < index->count; i++)
         if (index->replicas[i].healthy)
-            store_or_lose(&index->replicas[i], &meta);
+            begin_on(&index->replicas[i], &meta);
 }
 
 static int renew(struct index *index, size_t map_size)

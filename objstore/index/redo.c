@@ -1,14 +1,10 @@
 #include "objstore/index/redo.h"
 
+#include <endian.h>
+
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "objstore/index/format.h"
-
-/* In memory only. */
-struct redo_head {
-    uint32_t key_len;
-    uint32_t stored_len; /* 0: a delete, since a stored value has its check at least */
-};
 
 static uint32_t record_check(struct span key, struct span value)
 {
@@ -17,7 +13,7 @@ static uint32_t record_check(struct span key, struct span value)
 
 static int redo_begin(struct redo *redo, struct span key, size_t stored_len)
 {
-    struct redo_head head = {.key_len = (uint32_t)key.len, .stored_len = (uint32_t)stored_len};
+    struct index_redo_head head = {.key_len = htole32((uint32_t)key.len), .stored_len = htole32((uint32_t)stored_len)};
     int rc = buf_reserve(&redo->bytes, sizeof(head) + key.len + stored_len);
     if (rc < 0)
         return rc;
@@ -56,15 +52,16 @@ bool redo_next(const struct redo *redo, size_t *off, struct redo_op *ret_op)
     if (*off == redo->bytes.len)
         return false;
     const char *at = redo->bytes.ptr + *off;
-    struct redo_head head;
+    struct index_redo_head head;
     memcpy(&head, at, sizeof(head));
+    size_t key_len = le32toh(head.key_len), stored_len = le32toh(head.stored_len);
     at += sizeof(head);
     *ret_op = (struct redo_op){
-        .is_delete = head.stored_len == 0,
-        .key = span_make(at, head.key_len),
-        .stored = span_make(at + head.key_len, head.stored_len),
+        .is_delete = stored_len == 0,
+        .key = span_make(at, key_len),
+        .stored = span_make(at + key_len, stored_len),
     };
-    *off += sizeof(head) + head.key_len + head.stored_len;
+    *off += sizeof(head) + key_len + stored_len;
     return true;
 }
 

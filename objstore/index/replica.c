@@ -186,11 +186,14 @@ int replica_open(struct replica *replica, size_t map_size)
         rc = replica_read_meta(replica);
     if (rc < 0)
         replica_shut(replica);
+    else if (replica->index->count > 1)
+        trail_open(replica);
     return rc;
 }
 
 void replica_shut(struct replica *replica)
 {
+    trail_close(replica);
     if (replica->env)
         mdb_env_close(replica->env);
     replica->env = NULL;

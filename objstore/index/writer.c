@@ -152,6 +152,7 @@ static int reserve_all(struct index *index, const struct batch *batch)
 
 static int commit_primary(struct index *index, struct batch *batch)
 {
+    trail_add(index->primary, index->meta.epoch, batch->sequence, &batch->redo);
     int rc = mdb_txn_commit(index->write.mdb);
     index->write.mdb = NULL;
     while (rc == MDB_MAP_FULL) {
@@ -162,6 +163,7 @@ static int commit_primary(struct index *index, struct batch *batch)
         index->write.mdb = NULL;
     }
     batch_abort(index);
+    trail_settle(index->primary, rc == 0);
     return lmdb_error(rc);
 }
 

@@ -16,6 +16,7 @@ enum { PATH_LEN = 128, LINK_LEN = 512 };
 
 static char folder[64];
 static char replicas[FIXTURE_REPLICAS][PATH_LEN];
+static struct buf message;
 static char databases[FIXTURE_REPLICAS][PATH_LEN + 16];
 
 void fixture_init(void)
@@ -37,6 +38,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 void fixture_fini(void)
 {
     nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    buf_release(&message);
 }
 
 const char *fixture_replica(size_t i)
@@ -54,8 +56,21 @@ int fixture_open_without(size_t count, unsigned missing, struct index **ret_inde
     const char *paths[FIXTURE_REPLICAS];
     for (size_t i = 0; i < count; i++)
         paths[i] = missing >> i & 1 ? NULL : replicas[i];
-    struct index_options options = {.paths = paths, .count = count, .write_quorum = count / 2 + 1};
-    return index_open(&options, ret_index);
+    buf_clear(&message);
+    struct index_options options = {
+        .paths = paths,
+        .count = count,
+        .write_quorum = count / 2 + 1,
+        .message = &message,
+    };
+    int rc = index_open(&options, ret_index);
+    buf_add_char(&message, 0);
+    return rc;
+}
+
+const char *fixture_message(void)
+{
+    return message.ptr;
 }
 
 struct index *fixture_open(size_t count)

@@ -19,6 +19,8 @@ const char *fixture_database(size_t i);
 int fixture_open_without(size_t count, unsigned missing, struct index **ret_index);
 /* … all of them, which must succeed. */
 struct index *fixture_open(size_t count);
+/* What the last open had to say. */
+const char *fixture_message(void);
 
 /* One record put, durable or applied; its value; -ENOENT. Values are numbers as text. */
 int fixture_put(struct index *index, const char *key, uint64_t value, enum index_wait wait);
