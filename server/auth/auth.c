@@ -70,10 +70,11 @@ static int malformed(const struct check *c)
 /* The S3 error for what a check found; detail names what was wrong. */
 static int sigv4_error(struct check *c, enum sigv4_status status, struct span detail)
 {
+    if (status == SIGV4_OK)
+        return 0;
     c->detail.message = span_cstr(sigv4_status_text(status));
     switch (status) {
     case SIGV4_OK:
-        return 0;
     case SIGV4_NOMEM:
         return -ENOMEM;
     case SIGV4_NOT_V4:
