@@ -192,6 +192,24 @@ int nsf_find(uint64_t bucket, const char *key, struct inode *ret_inode)
     return r;
 }
 
+struct attrs_args {
+    uint64_t    bucket;
+    struct span key, attrs;
+};
+
+static int do_set_attrs(struct ns_txn *txn, void *arg)
+{
+    struct attrs_args *a = arg;
+    struct inode inode;
+    return ns_key_set_attrs(txn, a->bucket, a->key, a->attrs, &inode);
+}
+
+int nsf_set_attrs(uint64_t bucket, const char *key, struct span attrs)
+{
+    struct attrs_args a = {.bucket = bucket, .key = span_cstr(key), .attrs = attrs};
+    return nsf_apply(do_set_attrs, &a);
+}
+
 static void read_all(struct ns_txn *txn, const struct inode *inode, struct buf *bytes)
 {
     struct body_reader *reader;

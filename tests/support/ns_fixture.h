@@ -31,6 +31,7 @@ int      nsf_put(uint64_t bucket, const char *key, const char *body);
 int      nsf_delete_span(uint64_t bucket, struct span key);
 int      nsf_delete(uint64_t bucket, const char *key);
 int      nsf_find(uint64_t bucket, const char *key, struct inode *ret_inode); /* its attrs are dropped */
+int      nsf_set_attrs(uint64_t bucket, const char *key, struct span attrs);
 /* The body as a string, until the next call; NULL when there is no such key. */
 const char *nsf_get(uint64_t bucket, const char *key);
 /* The keys with prefix, each with a ' ' behind it, until the next call. */
