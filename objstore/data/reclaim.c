@@ -325,7 +325,7 @@ static int batch_reclaim(struct data *data, const struct freed *freed, int count
 int reclaim_pass(struct data *data)
 {
     struct freed batch[BATCH], from = {0};
-    uint64_t sequence;
+    uint64_t sequence = 0;
     int result = 0;
 
     atomic_store(&data->keeper.pins_block, false);

@@ -1,8 +1,8 @@
 /*
  * Writing a blob. The caller fills one stripe while the drives' threads write the ones before: at most WRITER_STRIPES
  * exist, which bounds memory and lets hashing overlap the disks. The caller encodes, a drive's thread computes its
- * shard's checksums. A blob of one short stripe is written by the caller itself, since page cache takes it in less time
- * than two threads need to meet.
+ * shard's checksums. A blob of one stripe is written by the caller itself: there is nothing to overlap, and page
+ * cache takes it faster than threads meet.
  *
  * A drive that fails a write gets no more of this blob. The blob stands while a quorum of drives has all of it.
  */
@@ -16,8 +16,7 @@
 #include "objstore/data/layout.h"
 
 #define WRITER_STRIPES 3
-#define INLINE_LENGTH (128u << 10) /* blobs up to it are written by the caller */
-#define WRITEBACK_STRIPES 8        /* a drive is told to begin writing so often, so that the sync at the end is short */
+#define WRITEBACK_STRIPES 8 /* a drive is told to begin writing so often, so that the sync at the end is short */
 
 struct shard_job {
     struct io_job job;
@@ -209,7 +208,7 @@ static void stripe_send(struct blob_writer *w)
 
     w->current = NULL;
     stripe_encode(stripe);
-    if (w->place.length <= INLINE_LENGTH) {
+    if (w->place.length <= DATA_STRIPE) {
         stripe_write_here(w, stripe, places);
         return;
     }

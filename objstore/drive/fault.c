@@ -1,8 +1,3 @@
-/*
- * The undo log of a power cut: before an operation changes the drive, what it is about to change is noted; a sync of
- * the file (or of the folder, for names) forgets the notes that are older. A cut plays the notes that are left
- * backwards.
- */
 #include "objstore/drive/fault.h"
 
 #include <assert.h>
@@ -12,30 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum undo_kind { UNDO_BYTES, UNDO_LENGTH, UNDO_CREATE, UNDO_RENAME };
-
-struct undo {
-    struct undo *older;
-    uint64_t number; /* counts up */
-    enum undo_kind kind;
-    char name[DRIVE_NAME_MAX + 1];
-    char from[DRIVE_NAME_MAX + 1]; /* UNDO_RENAME */
-    uint64_t off;                  /* UNDO_BYTES; the length of UNDO_LENGTH */
-    size_t len;
-    uint8_t bytes[];
-};
+#include "objstore/drive/undo.h"
 
 struct fault {
     struct drive drive;
     struct drive *inner;
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock; /* guards all below but undo */
     struct fault_rule rules[FAULT_RULES_MAX];
     unsigned rule_count;
     uint64_t seen[8]; /* by bit of enum fault_op */
     bool gone;
-    bool tracking;
-    struct undo *newest;
-    uint64_t undo_count;
+    struct undo_log undo;
 };
 
 struct fault_file {
@@ -52,6 +34,16 @@ static struct fault *fault_of(struct drive *drive)
 static struct drive_file *inner_file(struct drive_file *file)
 {
     return ((struct fault_file *)file)->inner;
+}
+
+static void note_bytes(struct drive_file *file, uint64_t off, size_t len)
+{
+    undo_bytes(&fault_of(file->drive)->undo, inner_file(file), ((struct fault_file *)file)->name, off, len);
+}
+
+static void note_length(struct drive_file *file)
+{
+    undo_length(&fault_of(file->drive)->undo, inner_file(file), ((struct fault_file *)file)->name);
 }
 
 /* ---- rules ---- */
@@ -150,137 +142,17 @@ uint64_t fault_seen(struct drive *drive, unsigned ops)
     return sum;
 }
 
-/* ---- the undo log ---- */
-
-static struct undo *undo_new(enum undo_kind kind, const char *name, uint64_t off, size_t len)
-{
-    struct undo *undo = calloc(1, sizeof(*undo) + len);
-
-    assert(undo); /* a test's drive: it must not forget */
-    undo->kind = kind;
-    undo->off = off;
-    undo->len = len;
-    snprintf(undo->name, sizeof(undo->name), "%s", name);
-    return undo;
-}
-
-static bool fault_tracks(struct fault *f)
-{
-    pthread_mutex_lock(&f->lock);
-    bool tracking = f->tracking && !f->gone;
-    pthread_mutex_unlock(&f->lock);
-    return tracking;
-}
-
-static void undo_push(struct fault *f, struct undo *undo)
-{
-    pthread_mutex_lock(&f->lock);
-    undo->older = f->newest;
-    undo->number = ++f->undo_count;
-    f->newest = undo;
-    pthread_mutex_unlock(&f->lock);
-}
-
-static void note_bytes(struct drive_file *file, uint64_t off, size_t len)
-{
-    struct fault_file *ff = (struct fault_file *)file;
-
-    if (!fault_tracks(fault_of(file->drive)))
-        return;
-    struct undo *undo = undo_new(UNDO_BYTES, ff->name, off, len);
-    struct iovec iov = {undo->bytes, len};
-    (void)drive_read(ff->inner, &iov, 1, off, false); /* what is past the end was zero */
-    undo_push(fault_of(file->drive), undo);
-}
-
-static void note_length(struct drive_file *file)
-{
-    struct fault_file *ff = (struct fault_file *)file;
-    uint64_t len, allocated;
-
-    if (!fault_tracks(fault_of(file->drive)) || drive_file_size(ff->inner, &len, &allocated) < 0)
-        return;
-    undo_push(fault_of(file->drive), undo_new(UNDO_LENGTH, ff->name, len, 0));
-}
-
-static uint64_t undo_mark(struct fault *f)
-{
-    pthread_mutex_lock(&f->lock);
-    uint64_t mark = f->undo_count;
-    pthread_mutex_unlock(&f->lock);
-    return mark;
-}
-
-static bool undo_is_of(const struct undo *undo, const char *name, bool names)
-{
-    bool of_names = undo->kind == UNDO_CREATE || undo->kind == UNDO_RENAME;
-    size_t len = strlen(name);
-
-    if (of_names != names)
-        return false;
-    if (!names)
-        return strcmp(undo->name, name) == 0;
-    return len == 0 ? !strchr(undo->name, '/') : strncmp(undo->name, name, len) == 0 && undo->name[len] == '/';
-}
-
-/* Forgets what the notes up to mark say of a file's bytes, or of the names in a folder. */
-static void undo_forget(struct fault *f, uint64_t mark, const char *name, bool names)
-{
-    pthread_mutex_lock(&f->lock);
-    for (struct undo **at = &f->newest; *at;) {
-        struct undo *undo = *at;
-
-        if (undo->number <= mark && undo_is_of(undo, name, names)) {
-            *at = undo->older;
-            free(undo);
-        } else {
-            at = &undo->older;
-        }
-    }
-    pthread_mutex_unlock(&f->lock);
-}
-
-static int undo_play(struct fault *f, const struct undo *undo)
-{
-    struct drive_file *file = NULL;
-    struct iovec iov = {(void *)undo->bytes, undo->len};
-
-    if (undo->kind == UNDO_CREATE)
-        return drive_unlink(f->inner, undo->name);
-    if (undo->kind == UNDO_RENAME)
-        return drive_rename(f->inner, undo->name, undo->from);
-    int r = drive_open(f->inner, undo->name, DRIVE_READ_WRITE, &file);
-    if (r < 0)
-        return r;
-    r = undo->kind == UNDO_LENGTH ? drive_truncate(file, undo->off) : drive_write(file, &iov, 1, undo->off);
-    drive_file_close(&file);
-    return r;
-}
+/* ---- power ---- */
 
 void fault_track(struct drive *drive)
 {
-    struct fault *f = fault_of(drive);
-
-    pthread_mutex_lock(&f->lock);
-    f->tracking = true;
-    pthread_mutex_unlock(&f->lock);
+    undo_log_start(&fault_of(drive)->undo);
 }
 
 int fault_power_cut(struct drive *drive, uint64_t seed)
 {
-    struct fault *f = fault_of(drive);
-    int result = 0;
-
     fault_gone(drive);
-    for (struct undo *undo = f->newest; undo; undo = f->newest) {
-        seed = seed ? seed * 6364136223846793005u + 1442695040888963407u : 0;
-        int r = seed >> 63 ? 0 : undo_play(f, undo);
-        if (r < 0 && r != -ENOENT)
-            result = -EIO;
-        f->newest = undo->older;
-        free(undo);
-    }
-    return result;
+    return undo_play(&fault_of(drive)->undo, fault_of(drive)->inner, seed);
 }
 
 /* ---- operations ---- */
@@ -300,8 +172,8 @@ static int fault_open(struct drive *drive, const char *name, enum drive_open how
     }
     file->file.drive = drive;
     snprintf(file->name, sizeof(file->name), "%s", name);
-    if (how == DRIVE_CREATE && fault_tracks(fault_of(drive)))
-        undo_push(fault_of(drive), undo_new(UNDO_CREATE, name, 0, 0));
+    if (how == DRIVE_CREATE)
+        undo_created(&fault_of(drive)->undo, name);
     *ret_file = &file->file;
     return 0;
 }
@@ -332,11 +204,8 @@ static int fault_rename(struct drive *drive, const char *from, const char *to)
 
     if (r == 0)
         r = drive_rename(fault_of(drive)->inner, from, to);
-    if (r == 0 && fault_tracks(fault_of(drive))) {
-        struct undo *undo = undo_new(UNDO_RENAME, to, 0, 0);
-        snprintf(undo->from, sizeof(undo->from), "%s", from);
-        undo_push(fault_of(drive), undo);
-    }
+    if (r == 0)
+        undo_renamed(&fault_of(drive)->undo, from, to);
     return r;
 }
 
@@ -350,13 +219,13 @@ static int fault_list(struct drive *drive, const char *folder, drive_visit *visi
 static int fault_sync_folder(struct drive *drive, const char *folder)
 {
     struct fault *f = fault_of(drive);
-    uint64_t mark = undo_mark(f);
+    uint64_t mark = undo_mark(&f->undo);
     int r = fault_plain(drive, FAULT_NAMES);
 
     if (r == 0)
         r = drive_sync_folder(f->inner, folder);
     if (r == 0)
-        undo_forget(f, mark, folder, true);
+        undo_forget_folder(&f->undo, mark, folder);
     return r;
 }
 
@@ -379,11 +248,7 @@ static void fault_free(struct drive *drive)
 {
     struct fault *f = fault_of(drive);
 
-    while (f->newest) {
-        struct undo *undo = f->newest;
-        f->newest = undo->older;
-        free(undo);
-    }
+    undo_log_release(&f->undo);
     drive_free(&f->inner);
     pthread_mutex_destroy(&f->lock);
     free(f);
@@ -446,13 +311,13 @@ static int fault_write(struct drive_file *file, const struct iovec *iov, int cou
 static int fault_sync(struct drive_file *file)
 {
     struct fault *f = fault_of(file->drive);
-    uint64_t mark = undo_mark(f);
+    uint64_t mark = undo_mark(&f->undo);
     int r = fault_plain(file->drive, FAULT_SYNC);
 
     if (r == 0)
         r = drive_file_sync(inner_file(file));
     if (r == 0)
-        undo_forget(f, mark, ((struct fault_file *)file)->name, false);
+        undo_forget_file(&f->undo, mark, ((struct fault_file *)file)->name);
     return r;
 }
 
@@ -532,6 +397,7 @@ int fault_drive_new(struct drive *inner, struct drive **ret_drive)
     f->drive.ops = &fault_ops;
     f->inner = inner;
     pthread_mutex_init(&f->lock, NULL);
+    undo_log_init(&f->undo);
     *ret_drive = &f->drive;
     return 0;
 }
