@@ -1,4 +1,5 @@
 #include "server/s3/headers.h"
+#include "server/wire/xml_in.h"
 
 /* The configurations that a bucket here does not have: reads answer as S3 does for an unconfigured bucket, removing one
  * succeeds, and setting one is refused, so that nobody takes it for being in force. */
@@ -61,14 +62,31 @@ int s3_get_acl(struct s3_call *call)
     return s3_reply_xml(call, &xml);
 }
 
-/* The canned ACL that stands anyway may be set; any other, or a document, is what a bucket with ACLs disabled refuses.
- */
+/* A document that grants what stands anyway: full control to the owner, nothing to others. */
+static int check_acl_document(struct s3_call *call)
+{
+    const struct xml_node *policy;
+    int ret = s3_read_xml(call, "AccessControlPolicy", S3_DIGESTS_OF_BODY, &policy);
+    if (ret < 0 || !policy)
+        return ret < 0 ? ret : S3_MISSING_SECURITY_HEADER;
+    const struct xml_node *list = xml_child(policy, "AccessControlList");
+    for (const struct xml_node *grant = xml_child(list, "Grant"); grant; grant = xml_again(grant)) {
+        const struct xml_node *grantee = xml_child(grant, "Grantee");
+        if (!span_is(xml_child_text(grant, "Permission"), "FULL_CONTROL") ||
+            !span_eq(xml_child_text(grantee, "ID"), call->s3->options.owner_id))
+            return S3_ACL_NOT_SUPPORTED;
+    }
+    return list ? 0 : S3_MALFORMED_ACL;
+}
+
+/* The ACL that stands anyway may be set, canned or as a document, since clients put back what they read; any other is
+ * what a bucket with ACLs disabled refuses. */
 int s3_put_acl(struct s3_call *call)
 {
     int ret = headers_check_write(call);
     if (ret == 0)
         ret = target_exists(call);
     if (ret == 0 && !s3_header(call, "x-amz-acl").ptr)
-        ret = S3_ACL_NOT_SUPPORTED;
+        ret = check_acl_document(call);
     return ret < 0 ? ret : s3_reply_empty(call, 200);
 }

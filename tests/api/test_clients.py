@@ -87,7 +87,9 @@ def test_rclone_in_aws_sync_out(daemon, tree, bucket, tmp_path):
     assert rclone(daemon, "lsf", "-R", f":s3:{bucket}") == ""
 
 
-def test_aws_high_level_commands(daemon, bucket, tmp_path):
+def test_aws_high_level_commands(daemon, tmp_path):
+    bucket = "high-level"
+    aws(daemon, "s3", "mb", f"s3://{bucket}")
     source = tmp_path / "f"
     source.write_bytes(os.urandom(9 << 20))
     aws(daemon, "s3", "cp", str(source), f"s3://{bucket}/dir/f", "--only-show-errors", "--metadata", "colour=green")
