@@ -34,6 +34,9 @@ enum index_wait { INDEX_APPLIED, INDEX_DURABLE };
  * calls neither index_apply nor index_flush: now and then the writer waits for all readers (a larger map, another primary).
  * 0, -ENOMEM (no memory, or 2048 are open), -EIO. */
 int  index_read_begin(struct index *index, struct index_txn **ret_txn);
+/* Whether index_read_begin would have to wait for a commit now. A small read may then be cheaper as a mutation that changes nothing: it sees
+ * what is applied. Any thread; does not block. */
+bool index_read_waits(struct index *index);
 /* Ends it; every span it gave is invalid. Accepts NULL. */
 void index_read_end(struct index_txn **txn);
 /* The number of the last commit that this snapshot holds; in a mutation, of the commit that it will be part of. */

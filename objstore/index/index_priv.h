@@ -28,6 +28,8 @@
 #define BATCH_MUTATIONS 1024 /* bounds of one commit: count, redo bytes, time it stays open */
 #define BATCH_BYTES ((size_t)4 << 20)
 #define BATCH_OPEN_NS (2 * 1000000LL)
+#define LINGER_NS                                                                                                      \
+    (10 * 1000000LL) /* … when nobody waits for it: far below what a crash may take, and a push may need */
 #define BATCH_KEEP_BYTES ((size_t)1 << 20) /* a batch's buffer above this is freed after use */
 #define LAG_BATCHES 64                     /* that a replica may be behind, and their redo bytes */
 #define LAG_BYTES ((size_t)32 << 20)
@@ -110,9 +112,10 @@ struct replica {
     /* index->lock from here on */
     struct meta meta; /* of the last commit */
     bool healthy;
-    int error;   /* why not */
-    int found;   /* what start-up saw wrong with it; 0: nothing */
-    bool copied; /* … and what it did */
+    int error;    /* why not */
+    bool spoiled; /* some of its records are damaged, its pages are not */
+    int found;    /* what start-up saw wrong with it; 0: nothing */
+    bool copied;  /* … and what it did */
     struct batch *queue[LAG_BATCHES];
     unsigned queue_first, queue_count;
     size_t queue_bytes, queue_pages;
@@ -159,6 +162,8 @@ struct index {
     struct replica replicas[INDEX_REPLICAS_MAX];
 };
 
+#define DATABASE "data.mdb"
+
 /* ---- replica.c: one LMDB environment. LMDB's own codes: 0, errno, MDB_… ---- */
 
 /* The negative code that stands for an LMDB one. */
@@ -173,6 +178,8 @@ int replica_create(struct replica *replica, const struct meta *meta);
 /* Opens the database and reads its meta record. map_size as of index_options. Negative code: CAIRN_ECORRUPT,
  * CAIRN_EFORMAT … */
 int replica_open(struct replica *replica, size_t map_size);
+/* verify.c: whether every page is what it should be, and sets spoiled. CAIRN_ECORRUPT, -EIO …, -ENOMEM. */
+int replica_verify(struct replica *replica);
 /* Closes the database; the folder stays claimed. */
 void replica_shut(struct replica *replica);
 /* Replaces the database of to by a compact copy of from's. Negative code. */
@@ -224,6 +231,8 @@ void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t targe
 /* ---- writer.c ---- */
 
 int writer_start(struct index *index);
+/* Wakes the writer: something is queued, or somebody waits for the batch that it keeps open. */
+void queue_wake(struct index *index);
 void writer_stop(struct index *index);
 
 /* ---- recover.c ---- */

@@ -9,11 +9,19 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline void futex_wait(atomic_uint *word, unsigned seen)
 {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+/* … for at most ns, under a second. */
+static inline void futex_wait_for(atomic_uint *word, unsigned seen, long ns)
+{
+    struct timespec limit = {.tv_nsec = ns};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &limit, NULL, 0);
 }
 
 static inline void futex_wake(atomic_uint *word, int count)

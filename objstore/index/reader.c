@@ -158,6 +158,7 @@ void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t targe
     if (atomic_load(counter) >= target)
         return;
     tide_enter(&index->finishes);
+    queue_wake(index); /* the writer may linger */
     for (;;) {
         unsigned level = tide_look(&index->finishes);
         if (atomic_load(counter) >= target)
@@ -165,6 +166,11 @@ void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t targe
         tide_wait(&index->finishes, level);
     }
     tide_leave(&index->finishes);
+}
+
+bool index_read_waits(struct index *index)
+{
+    return atomic_load(&index->finished) < atomic_load(&index->applied);
 }
 
 int index_read_begin(struct index *index, struct index_txn **ret_txn)

@@ -5,7 +5,10 @@
  *     (who waits for applied is answered at once) → seal: meta record, disk space on every replica → send the redo
  *     to the appliers → commit the primary → wait until W replicas have it → callbacks → answer who waits for durable
  *
- * While a commit is under way requests queue up and make the next batch. What a commit's failure leaves:
+ * While a commit is under way requests queue up and make the next batch. A batch in which nobody waits for durable
+ * lingers: it stays open for more requests until somebody waits for it (a durable mutation, a flush, a read that must
+ * see it) or LINGER_NS have passed. So one client's changes, each sent after the answer to the last, share a commit
+ * too. What a commit's failure leaves:
  *
  *   committed on          the batch is      then
  *   W or more             durable           those without it are unhealthy; was the primary one, another is promoted
@@ -48,7 +51,7 @@ static void queue_wait(struct index *index)
     atomic_store(&index->asleep, 0);
 }
 
-static void queue_wake(struct index *index)
+void queue_wake(struct index *index)
 {
     if (atomic_load(&index->asleep) && atomic_exchange(&index->asleep, 0))
         futex_wake(&index->asleep, 1);
@@ -274,15 +277,40 @@ static void run_request(struct index *index, struct batch *batch, struct request
     answer(request, rc);
 }
 
+/* Whether the commit has to wait for nobody, and nobody for the commit. The order matters: asleep before the looks. */
+static bool may_linger(struct index *index, const struct batch *batch)
+{
+    return batch->redo.ops && !batch->waiters && !batch->error && !atomic_load(&index->finishes.waiters) &&
+           !atomic_load(&index->stop);
+}
+
+/* The next request, for which a batch that nobody waits for is kept open; NULL when it is to be committed. */
+static struct request *linger(struct index *index, struct batch *batch, struct request **todo, int64_t until)
+{
+    struct request *request;
+    while (!(request = next_request(index, todo))) {
+        int64_t left = until - clock_mono_ns();
+        atomic_store(&index->asleep, 1);
+        bool stay = left > 0 && may_linger(index, batch);
+        if (stay && !atomic_load(&index->queued))
+            futex_wait_for(&index->asleep, 1, (long)(left < LINGER_NS ? left : LINGER_NS));
+        atomic_store(&index->asleep, 0);
+        if (!stay)
+            return NULL;
+    }
+    return request;
+}
+
 static void fill(struct index *index, struct batch *batch, struct request **todo)
 {
-    int64_t until = clock_mono_ns() + BATCH_OPEN_NS;
+    int64_t opened = clock_mono_ns();
     struct request *request;
     for (unsigned ran = 0; ran < BATCH_MUTATIONS && batch->redo.bytes.len < BATCH_BYTES; ran++) {
-        if (!(request = next_request(index, todo)))
+        if (!(request = linger(index, batch, todo, opened + LINGER_NS)))
             break;
         run_request(index, batch, request);
-        if (clock_mono_ns() >= until)
+        bool awaited = batch->waiters || atomic_load(&index->finishes.waiters);
+        if (awaited && clock_mono_ns() >= opened + BATCH_OPEN_NS)
             break;
     }
 }
