@@ -265,7 +265,7 @@ static int change(struct ns_txn *txn, void *arg)
 
 /* ---- a snapshot ---- */
 
-static int look(struct compound *c)
+static int look_in_view(struct compound *c)
 {
     http_seat_leave();
     int rc = ns_view_begin(c->posix->ns, &c->txn);
@@ -275,6 +275,21 @@ static int look(struct compound *c)
     rc = run_all(c);
     ns_view_end(&c->txn);
     return rc;
+}
+
+static int look_in_mutation(struct ns_txn *txn, void *arg)
+{
+    struct compound *c = arg;
+    c->txn = txn;
+    int rc = forget_run(c);
+    return rc < 0 ? rc : run_all(c);
+}
+
+/* A snapshot that holds every applied change may have to wait for its commit, and would end the batch that a client's
+ * changes share. What takes no bulk out of the index then looks inside the writer instead, where those changes are. */
+static bool is_light(const struct compound *c)
+{
+    return c->reply_max && c->reply_max <= POSIX_STORED_MAX;
 }
 
 static int read_fully(struct late_read *late, struct buf *reply)
@@ -331,19 +346,24 @@ static int flush(struct compound *c, uint64_t mark)
     return rc;
 }
 
-static int apply(struct compound *c)
+static int apply(struct compound *c, ns_mutation *fn)
 {
     http_seat_leave();
-    int rc = ns_apply(c->posix->ns, change, c, INDEX_APPLIED);
+    int rc = ns_apply(c->posix->ns, fn, c, INDEX_APPLIED);
     http_seat_take();
     return rc < 0 ? rc : 0;
+}
+
+static int look(struct compound *c)
+{
+    return is_light(c) && index_read_waits(c->posix->index) ? apply(c, look_in_mutation) : look_in_view(c);
 }
 
 static int run_in_transaction(struct compound *c)
 {
     int rc = prepare(c);
     if (rc == 0)
-        rc = c->class == POSIX_CHANGES ? apply(c) : look(c);
+        rc = c->class == POSIX_CHANGES ? apply(c, change) : look(c);
     settle_handles(c, rc == 0);
     if (rc == 0)
         read_late(c);
