@@ -11,11 +11,17 @@ struct changes {
 
 int subscriber_init(struct subscriber *subscriber)
 {
+    pthread_cond_init(&subscriber->none, NULL);
     return -pthread_mutex_init(&subscriber->lock, NULL);
 }
 
 void subscriber_release(struct subscriber *subscriber)
 {
+    pthread_mutex_lock(&subscriber->lock);
+    while (subscriber->attached)
+        pthread_cond_wait(&subscriber->none, &subscriber->lock);
+    pthread_mutex_unlock(&subscriber->lock);
+    pthread_cond_destroy(&subscriber->none);
     pthread_mutex_destroy(&subscriber->lock);
 }
 
@@ -82,11 +88,20 @@ void event_reaped(struct ns_txn *txn, uint64_t ino)
     struct changes *changes = changes_get(txn);
     if (changes && buf_add(&changes->reaped, &ino, sizeof(ino)) < 0)
         txn->failed = -ENOMEM;
-    if (txn->failed) /* who forgets a reaped inode again must know it */
+    if (txn->failed) /* not noted, so nobody would take it back when the mutation is dropped */
         holds_unreap(&txn->ns->holds, ino);
 }
 
 /* ---- telling ---- */
+
+static void attached_add(struct subscriber *subscriber, int by)
+{
+    pthread_mutex_lock(&subscriber->lock);
+    subscriber->attached += (size_t)by;
+    if (subscriber->attached == 0)
+        pthread_cond_broadcast(&subscriber->none);
+    pthread_mutex_unlock(&subscriber->lock);
+}
 
 static void changes_free(struct changes *changes)
 {
@@ -111,11 +126,11 @@ static void changes_tell(void *arg)
     }
     pthread_mutex_unlock(&subscriber->lock);
     changes_free(changes);
+    attached_add(subscriber, -1);
 }
 
-static void changes_dropped(void *arg)
+static void changes_forget(struct changes *changes)
 {
-    struct changes *changes = arg;
     for (size_t i = 0; i + sizeof(uint64_t) <= changes->reaped.len; i += sizeof(uint64_t)) {
         uint64_t ino;
         memcpy(&ino, changes->reaped.ptr + i, sizeof(ino));
@@ -124,10 +139,18 @@ static void changes_dropped(void *arg)
     changes_free(changes);
 }
 
+static void changes_dropped(void *arg)
+{
+    struct changes *changes = arg;
+    struct subscriber *subscriber = &changes->ns->subscriber;
+    changes_forget(changes);
+    attached_add(subscriber, -1);
+}
+
 void changes_discard(struct ns_txn *txn)
 {
     if (txn->changes)
-        changes_dropped(txn->changes);
+        changes_forget(txn->changes);
     txn->changes = NULL;
 }
 
@@ -135,8 +158,11 @@ int changes_attach(struct ns_txn *txn)
 {
     if (!txn->changes)
         return 0;
+    attached_add(&txn->ns->subscriber, 1);
     int r = index_on_commit(txn->index, changes_tell, changes_dropped, txn->changes);
-    if (r == 0)
+    if (r < 0)
+        attached_add(&txn->ns->subscriber, -1);
+    else
         txn->changes = NULL;
     return r;
 }

@@ -11,13 +11,16 @@
 
 struct subscriber {
     pthread_mutex_t lock; /* held while events are told, so that who unsubscribes is told nothing after */
-    void (*fn)(const struct ns_event *event, void *arg); /* lock */
+    pthread_cond_t none;  /* attached fell to 0 */
+    size_t attached;      /* lock: lists that the index has */
+    void (*fn)(const struct ns_event *event, void *arg); /* lock; looked at without it by events_wanted */
     void *arg;                                           /* lock */
 };
 
 struct changes;
 
 int subscriber_init(struct subscriber *subscriber);
+/* Waits until the index has no list any more; mutations have ended. */
 void subscriber_release(struct subscriber *subscriber);
 
 /* Notes an event in a mutation. When memory is short the mutation fails at its end. */

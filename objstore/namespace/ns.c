@@ -202,6 +202,7 @@ int ns_open(struct index *index, struct data *data, struct ns **ret_ns)
         r = holds_init(&ns->holds);
     if (r == 0)
         r = subscriber_init(&ns->subscriber);
+    ns->opened = r == 0;
     if (r == 0)
         r = ns_prepare(ns);
     if (r == 0)
@@ -214,21 +215,17 @@ int ns_open(struct index *index, struct data *data, struct ns **ret_ns)
     return 0;
 }
 
-static int change_nothing(struct index_txn *txn, void *arg)
-{
-    (void)txn, (void)arg;
-    return 0;
-}
-
 void ns_close(struct ns **ns)
 {
     if (!*ns)
         return;
+    uint64_t mark = index_mark((*ns)->index);
     reaper_stop(*ns);
-    ns_subscribe(*ns, NULL, NULL);
-    /* Events on their way point here. Who waits for durable is answered after them; a flush returns before. */
-    index_apply((*ns)->index, change_nothing, NULL, INDEX_DURABLE);
-    subscriber_release(&(*ns)->subscriber);
+    if ((*ns)->opened) {
+        ns_subscribe(*ns, NULL, NULL);
+        index_flush_since((*ns)->index, &mark); /* who waits for a commit is told of its failure */
+        subscriber_release(&(*ns)->subscriber);
+    }
     holds_release(&(*ns)->holds);
     free((*ns)->scratch);
     free(*ns);

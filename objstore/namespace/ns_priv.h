@@ -2,7 +2,8 @@
  * What the files of this folder share: the namespace itself, a transaction, keys of records.
  *
  * Threads: mutations run one at a time, on the index's writer thread; what is marked "mutation" below belongs to the
- * one that runs. Lock order: holds.lock, then reaper.lock. events.lock is taken alone.
+ * one that runs. Locks of holds, reaper and subscriber are
+ * each taken alone.
  */
 #ifndef CAIRN_NAMESPACE_PRIV_H
 #define CAIRN_NAMESPACE_PRIV_H
@@ -22,6 +23,7 @@ struct ns {
     struct holds holds;
     struct subscriber subscriber;
     struct reaper reaper;
+    bool opened;   /* subscriber is initialised */
     char *scratch; /* SCRATCH_SIZE bytes; mutation */
 };
 

@@ -101,7 +101,7 @@ static const char *text_done(void)
 /* ---- S3 ---- */
 
 struct bucket_args {
-    struct span  name;
+    struct span name;
     struct inode inode;
 };
 
@@ -140,10 +140,10 @@ struct body_writer *nsf_body(struct span bytes)
 }
 
 struct key_args {
-    uint64_t            bucket;
-    struct span         key;
+    uint64_t bucket;
+    struct span key;
     struct body_writer *body;
-    struct inode        inode;
+    struct inode inode;
 };
 
 static int do_put(struct ns_txn *txn, void *arg)
@@ -193,7 +193,7 @@ int nsf_find(uint64_t bucket, const char *key, struct inode *ret_inode)
 }
 
 struct attrs_args {
-    uint64_t    bucket;
+    uint64_t bucket;
     struct span key, attrs;
 };
 
@@ -258,13 +258,13 @@ const char *nsf_list(uint64_t bucket, const char *prefix)
 /* ---- POSIX ---- */
 
 struct name_args {
-    uint64_t            ino, dir, to_dir, off;
-    struct span         name, to;
-    uint32_t            flags;
-    struct ns_create    create;
-    struct ns_setattr   set;
+    uint64_t ino, dir, to_dir, off;
+    struct span name, to;
+    uint32_t flags;
+    struct ns_create create;
+    struct ns_setattr set;
     struct body_writer *body;
-    struct inode        inode;
+    struct inode inode;
 };
 
 int nsf_stat(uint64_t dir, const char *name, struct inode *ret_inode)

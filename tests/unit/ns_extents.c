@@ -16,7 +16,7 @@ static void setup(void)
 TestSuite(ns_extents, .init = setup, .fini = nsf_fini, .timeout = 300);
 
 struct range_args {
-    uint64_t     from, from_off, to, to_off, len;
+    uint64_t from, from_off, to, to_off, len;
     struct inode inode;
 };
 
@@ -34,13 +34,13 @@ static int do_copy_range(struct ns_txn *txn, void *arg)
 
 /* ---- random changes of a few files ---- */
 
-#define FILES     3
+#define FILES 3
 #define FILE_SIZE 120000
 
 static struct file {
     uint64_t ino;
-    size_t   size;
-    char     bytes[FILE_SIZE];
+    size_t size;
+    char bytes[FILE_SIZE];
 } files[FILES];
 
 static size_t below(size_t n)
@@ -211,9 +211,10 @@ Test(ns_extents, appending_small_pieces_makes_few_records)
     uint64_t ino = nsf_mkfile(bucket, "log");
     struct inode inode;
     for (uint64_t i = 0; i < 500; i++)
-        cr_assert_eq(nsf_write(ino, i * 100, span_make("0123456789012345678901234567890123456789"
-                                                       "0123456789012345678901234567890123456789012345678901234567890",
-                                                       100)),
+        cr_assert_eq(nsf_write(ino, i * 100,
+                               span_make("0123456789012345678901234567890123456789"
+                                         "0123456789012345678901234567890123456789012345678901234567890",
+                                         100)),
                      0);
     cr_assert_leq(count_extents(ino), 50000 / NS_INLINE_MAX + 2);
     cr_assert_eq(nsf_inode(ino, &inode), 0);
@@ -285,7 +286,7 @@ Test(ns_extents, garbage_that_a_restart_left_is_reaped)
 
 struct copy_args {
     struct span from, to;
-    uint64_t    off, len;
+    uint64_t off, len;
 };
 
 static int do_key_copy(struct ns_txn *txn, void *arg)
@@ -332,7 +333,7 @@ Test(ns_extents, the_object_of_a_directory_can_be_copied_onto_itself)
 /* ---- append ---- */
 
 struct append_args {
-    uint64_t            offset;
+    uint64_t offset;
     struct body_writer *body;
 };
 

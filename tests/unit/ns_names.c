@@ -22,8 +22,10 @@ static void expect(const char *name, bool shadowed, const char *shown)
 
 Test(ns_names, most_names_stand_for_themselves)
 {
-    const char *names[] = {"a", "...", ".hidden", "@cairn", "@cairn.", "@cairn.x", "@cairn.name.a", "@cairn.object.",
-                           "@cairn.long.x", "@cairn.long.~0123456789abcdef0123456789abcdef", "\xff\xfe"};
+    const char *names[] = {
+        "a",        "...",           ".hidden",        "@cairn",        "@cairn.",
+        "@cairn.x", "@cairn.name.a", "@cairn.object.", "@cairn.long.x", "@cairn.long.~0123456789abcdef0123456789abcdef",
+        "\xff\xfe"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         expect(names[i], false, names[i]);
 }
@@ -82,8 +84,17 @@ Test(ns_names, long_names_are_cut_between_characters)
 /* Pieces that make escapes of escapes likely. */
 static struct span random_name(char bytes[400])
 {
-    static const char *const pieces[] = {"@cairn.", "name.", "object.", "long.", "longobject.", ".", "a", "~", "/",
-                                         "0123456789abcdef0123456789abcdef", "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"};
+    static const char *const pieces[] = {"@cairn.",
+                                         "name.",
+                                         "object.",
+                                         "long.",
+                                         "longobject.",
+                                         ".",
+                                         "a",
+                                         "~",
+                                         "/",
+                                         "0123456789abcdef0123456789abcdef",
+                                         "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"};
     size_t len = 0;
     for (int n = rand() % 9; n > 0; n--) {
         struct span piece = span_cstr(pieces[(size_t)rand() % (sizeof(pieces) / sizeof(*pieces))]);
@@ -130,10 +141,28 @@ Test(ns_names, every_form_is_shown_as_itself)
 
 Test(ns_names, bucket_names_follow_the_rules_of_s3)
 {
-    const char *good[] = {"abc", "a-b", "0.1.2", "my.bucket-1", "1.2.3.4.5", "1.2.3.x",
+    const char *good[] = {"abc",
+                          "a-b",
+                          "0.1.2",
+                          "my.bucket-1",
+                          "1.2.3.4.5",
+                          "1.2.3.x",
                           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
-    const char *bad[] = {"", "ab", "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "1.2.3.4", "a/b", "xn--abc",
-                         "abc-s3alias", "abc--ol-s3", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    const char *bad[] = {"",
+                         "ab",
+                         "Abc",
+                         "a_b",
+                         "-ab",
+                         "ab-",
+                         ".ab",
+                         "ab.",
+                         "a..b",
+                         "1.2.3.4",
+                         "a/b",
+                         "xn--abc",
+                         "abc-s3alias",
+                         "abc--ol-s3",
+                         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         cr_assert(name_is_bucket(span_cstr(good[i])), "%s", good[i]);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)

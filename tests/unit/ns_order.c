@@ -1,6 +1,6 @@
 /*
- * The tree against a flat sorted map: random puts, deletes and renames of keys with long and odd names, then walks with random prefixes
- * and seeks, compared key by key.
+ * The tree against a flat sorted map: random puts, deletes and renames of keys with long and odd names, then walks with
+ * random prefixes and seeks, compared key by key.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ TestSuite(ns_order, .init = nsf_init, .fini = nsf_fini, .timeout = 300);
 #define MODEL_MAX 4000
 
 static struct model_key {
-    char  *bytes;
+    char *bytes;
     size_t len;
 } model[MODEL_MAX];
 static size_t model_count;
@@ -75,7 +75,8 @@ static unsigned below(unsigned n)
 /* Lengths around what a chunk of a name and an index key hold, and short ones. */
 static size_t component_length(void)
 {
-    static const size_t edges[] = {0, 1, 1, 2, 3, 254, 255, 256, 478, 479, 480, 481, 500, 511, 512, 959, 960, 961, 1023};
+    static const size_t edges[] = {0,   1,   1,   2,   3,   254, 255, 256, 478, 479,
+                                   480, 481, 500, 511, 512, 959, 960, 961, 1023};
     return below(4) ? below(3) : edges[below(sizeof(edges) / sizeof(*edges))];
 }
 

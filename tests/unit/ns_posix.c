@@ -20,7 +20,7 @@ TestSuite(ns_posix, .init = setup, .fini = nsf_fini, .timeout = 300);
 
 Test(ns_posix, all_types_are_made_and_listed)
 {
-    const enum inode_type types[] = {INODE_FILE, INODE_DIR, INODE_SYMLINK, INODE_FIFO,
+    const enum inode_type types[] = {INODE_FILE,   INODE_DIR,  INODE_SYMLINK, INODE_FIFO,
                                      INODE_SOCKET, INODE_CHAR, INODE_BLOCK};
     for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
         char name[] = {(char)('a' + i), 0};
@@ -259,9 +259,9 @@ Test(ns_posix, many_holds_are_counted)
 /* ---- attributes ---- */
 
 struct set_args {
-    uint64_t          ino;
+    uint64_t ino;
     struct ns_setattr set;
-    struct inode      inode;
+    struct inode inode;
 };
 
 static int do_setattr(struct ns_txn *txn, void *arg)
@@ -327,9 +327,9 @@ Test(ns_posix, checksums_go_with_the_bytes_that_they_were_of)
 /* ---- extended attributes ---- */
 
 struct xattr_args {
-    uint64_t    ino;
+    uint64_t ino;
     struct span name, value;
-    uint32_t    flags;
+    uint32_t flags;
 };
 
 static int do_xattr_set(struct ns_txn *txn, void *arg)

@@ -16,15 +16,15 @@ static void setup(void)
 TestSuite(ns_rename, .init = setup, .fini = nsf_fini, .timeout = 120);
 
 #define NOREPLACE NS_RENAME_NOREPLACE
-#define EXCHANGE  NS_RENAME_EXCHANGE
+#define EXCHANGE NS_RENAME_EXCHANGE
 
 /* ---- the matrix ---- */
 
 /* "file", "empty" and "full" directories, "none", as source and target. */
 struct row {
     const char *from, *to;
-    uint32_t    flags;
-    int         answer;
+    uint32_t flags;
+    int answer;
 };
 
 static const struct row rows[] = {
@@ -206,8 +206,8 @@ Test(ns_rename, files_move_between_buckets_and_buckets_stay_in_the_root)
 
 struct key_rename {
     const char *from, *to;
-    int         check_from, check_to;
-    bool        target_seen;
+    int check_from, check_to;
+    bool target_seen;
 };
 
 static int check_from(const struct inode *current, void *arg)

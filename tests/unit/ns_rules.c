@@ -1,4 +1,5 @@
-/* The rules of the tree, one test for each row of the table in objstore/namespace/README.md, and what follows from them. */
+/* The rules of the tree, one test for each row of the table in objstore/namespace/README.md, and what follows from
+ * them. */
 #include <criterion/criterion.h>
 
 #include "objstore/base/errors.h"

@@ -18,15 +18,15 @@ TestSuite(ns_uploads, .init = setup, .fini = nsf_fini, .timeout = 120);
 /* ---- calls ---- */
 
 struct args {
-    const char         *key;
-    char                id[NS_UPLOAD_ID_MAX];
-    uint32_t            number;
+    const char *key;
+    char id[NS_UPLOAD_ID_MAX];
+    uint32_t number;
     struct body_writer *body;
-    uint64_t            source, off, len;
-    const uint32_t     *numbers;
-    size_t              count;
-    struct ns_put       put;
-    struct inode        inode;
+    uint64_t source, off, len;
+    const uint32_t *numbers;
+    size_t count;
+    struct ns_put put;
+    struct inode inode;
 };
 
 static int do_create(struct ns_txn *txn, void *arg)
