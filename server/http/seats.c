@@ -31,6 +31,8 @@ struct seats {
     struct spare *spares; /* the one that slept the least first: its caches are the warmest */
     unsigned spare_count;
     unsigned total;
+    bool has_ended;
+    pthread_t last_ended; /* not joined yet */
 };
 
 #define RUNNING_ONE (1ull << 32)
@@ -81,15 +83,22 @@ void seats_free(struct seats **seats)
     *seats = NULL;
 }
 
-/* A thread begins its life as RUNNING; whoever started it has counted it. */
+/* A thread begins its life as RUNNING; whoever started it has counted it. Each joins the one that ended before it, and
+ * seats_join the last, so that none is left half-way through its end. */
 static void *thread_main(void *arg)
 {
     struct seats *s = arg;
     s->options.run(s->options.arg);
     pthread_mutex_lock(&s->lock);
+    bool join = s->has_ended;
+    pthread_t before = s->last_ended;
+    s->has_ended = true;
+    s->last_ended = pthread_self();
     if (--s->total == 0)
         pthread_cond_broadcast(&s->ended);
     pthread_mutex_unlock(&s->lock);
+    if (join)
+        pthread_join(before, NULL);
     return NULL;
 }
 
@@ -103,7 +112,6 @@ static int start_thread(struct seats *s)
     if (rc != 0)
         return -rc;
     pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's; SIGPIPE is nobody's */
     atomic_fetch_add(&s->counts, RUNNING_ONE);
@@ -171,8 +179,12 @@ int seats_join(struct seats *seats, int64_t deadline)
     pthread_mutex_lock(&seats->lock);
     while (seats->total > 0 && rc == 0)
         rc = pthread_cond_timedwait(&seats->ended, &seats->lock, &until);
-    bool all = seats->total == 0;
+    bool all = seats->total == 0, join = all && seats->has_ended;
+    if (join)
+        seats->has_ended = false;
     pthread_mutex_unlock(&seats->lock);
+    if (join)
+        pthread_join(seats->last_ended, NULL);
     return all ? 0 : CAIRN_EDEADLINE;
 }
 
