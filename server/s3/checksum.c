@@ -217,6 +217,11 @@ static bool find_digest(struct span attrs, uint32_t parts, struct checksum_found
     return true;
 }
 
+static const char *type_of(const struct checksum_found *found)
+{
+    return found->composite ? "COMPOSITE" : "FULL_OBJECT";
+}
+
 int checksum_reply_headers(struct s3_call *call, struct span attrs, uint32_t parts)
 {
     struct checksum_found found;
@@ -224,10 +229,17 @@ int checksum_reply_headers(struct s3_call *call, struct span attrs, uint32_t par
     if (!find_digest(attrs, parts, &found, text))
         return 0;
     int ret = http_reply_header(call->request, found.algorithm->header, span_cstr(text));
-    if (ret < 0)
-        return ret;
-    return http_reply_header(call->request, "x-amz-checksum-type",
-                             span_cstr(found.composite ? "COMPOSITE" : "FULL_OBJECT"));
+    return ret < 0 ? ret : http_reply_header(call->request, "x-amz-checksum-type", span_cstr(type_of(&found)));
+}
+
+int checksum_reply_part_headers(struct s3_call *call, struct span part_attrs, struct span object_attrs)
+{
+    struct checksum_found part, object;
+    char text[CHECKSUM_TEXT_MAX];
+    if (!find_digest(part_attrs, 0, &part, text) || !checksum_find(object_attrs, &object))
+        return 0;
+    int ret = http_reply_header(call->request, part.algorithm->header, span_cstr(text));
+    return ret < 0 ? ret : http_reply_header(call->request, "x-amz-checksum-type", span_cstr(type_of(&object)));
 }
 
 void checksum_xml(struct buf *xml, struct span attrs, uint32_t parts)
@@ -237,7 +249,7 @@ void checksum_xml(struct buf *xml, struct span attrs, uint32_t parts)
     if (!find_digest(attrs, parts, &found, text))
         return;
     xml_cstr(xml, found.algorithm->element, text);
-    xml_cstr(xml, "ChecksumType", found.composite ? "COMPOSITE" : "FULL_OBJECT");
+    xml_cstr(xml, "ChecksumType", type_of(&found));
 }
 
 void checksum_part_xml(struct buf *xml, struct span attrs)

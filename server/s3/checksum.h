@@ -67,6 +67,8 @@ bool checksum_find(struct span attrs, struct checksum_found *ret_found);
 
 /* x-amz-checksum-…: and x-amz-checksum-type, from an object's attributes. */
 int checksum_reply_headers(struct s3_call *call, struct span attrs, uint32_t parts);
+/* The same of one part; the type is its object's. */
+int checksum_reply_part_headers(struct s3_call *call, struct span part_attrs, struct span object_attrs);
 /* <ChecksumX> and <ChecksumType>, likewise. */
 void checksum_xml(struct buf *xml, struct span attrs, uint32_t parts);
 /* <ChecksumX> alone, of a part. */

@@ -1,5 +1,6 @@
 #include "server/s3/put.h"
 
+#include "objstore/base/clock.h"
 #include "server/wire/date.h"
 #include "server/wire/xml_in.h"
 
@@ -10,14 +11,43 @@
  */
 #define BATCH 100 /* keys of one mutation: a mutation must be short */
 
-static bool has_directory_conditions(struct s3_call *call)
+/* What must hold of the object for it to go; a zeroed one asks for nothing. */
+struct delete_cond {
+    struct span etag; /* .ptr NULL: any */
+    bool has_mtime, has_size;
+    int64_t mtime; /* in whole seconds */
+    uint64_t size;
+};
+
+static int check_delete(const struct inode *current, void *arg)
 {
-    return s3_header(call, "x-amz-if-match-last-modified-time").ptr || s3_header(call, "x-amz-if-match-size").ptr;
+    const struct delete_cond *cond = arg;
+    char etag[INODE_ETAG_MAX];
+    if (!current)
+        return 0;
+    inode_etag(current, etag);
+    bool holds = (!cond->etag.ptr || etag_in_list(cond->etag, span_cstr(etag), true)) &&
+                 (!cond->has_mtime || cond->mtime / NS_PER_SEC == current->mtime / NS_PER_SEC) &&
+                 (!cond->has_size || cond->size == current->size);
+    return holds ? 0 : CAIRN_EPRECONDITION;
+}
+
+static int read_cond(struct s3_call *call, struct span etag, struct span mtime, struct span size,
+                     struct delete_cond *ret_cond)
+{
+    struct delete_cond cond = {.etag = etag, .has_mtime = mtime.ptr != NULL, .has_size = size.ptr != NULL};
+    if (mtime.ptr && date_parse_http(mtime, call->request->now, &cond.mtime) < 0 &&
+        date_parse_iso(mtime, &cond.mtime) < 0)
+        return s3_bad_argument(call, "LastModifiedTime", mtime, "The time is not valid.");
+    if (size.ptr && span_to_u64(size, &cond.size) < 0)
+        return s3_bad_argument(call, "Size", size, "The size is not valid.");
+    *ret_cond = cond;
+    return 0;
 }
 
 struct delete_job {
     struct s3_call *call;
-    struct cond cond;
+    struct delete_cond cond;
 };
 
 static int delete_object(struct ns_txn *txn, void *arg)
@@ -25,29 +55,26 @@ static int delete_object(struct ns_txn *txn, void *arg)
     struct delete_job *job = arg;
     struct inode bucket;
     int ret = s3_find_bucket(job->call, txn, &bucket);
-    return ret < 0 ? ret : ns_key_delete(txn, bucket.ino, job->call->key, s3_check_write_cond, &job->cond);
+    return ret < 0 ? ret : ns_key_delete(txn, bucket.ino, job->call->key, check_delete, &job->cond);
 }
 
 int s3_delete_object(struct s3_call *call)
 {
     struct delete_job job = {.call = call};
     int ret = s3_check_version_id(call, s3_query(call, "versionId"));
-    if (ret == 0 && has_directory_conditions(call))
-        ret = S3_NOT_IMPLEMENTED;
     if (ret == 0)
-        ret = s3_write_cond(call, &job.cond);
+        ret = read_cond(call, s3_header(call, "if-match"), s3_header(call, "x-amz-if-match-last-modified-time"),
+                        s3_header(call, "x-amz-if-match-size"), &job.cond);
     if (ret == 0)
         ret = s3_apply(call, delete_object, &job);
-    if (ret == CAIRN_ENOKEY && !cond_any(&job.cond))
-        ret = 0;
-    return ret < 0 ? ret : s3_reply_empty(call, 204);
+    return ret < 0 && ret != CAIRN_ENOKEY ? ret : s3_reply_empty(call, 204);
 }
 
 /* ---- DeleteObjects ---- */
 
 struct victim {
     struct span key, version;
-    struct cond cond; /* of its ETag element */
+    struct delete_cond cond;
     int result;
 };
 
@@ -57,16 +84,16 @@ struct batch {
     size_t count;
 };
 
-static int read_victim(const struct xml_node *object, struct victim *ret_victim)
+static int read_victim(struct s3_call *call, const struct xml_node *object, struct victim *ret_victim)
 {
     struct victim victim = {.key = xml_child_exact(object, "Key"), .version = xml_child_text(object, "VersionId")};
-    victim.cond.if_match = xml_child_text(object, "ETag");
     if (!victim.key.len)
         return S3_MALFORMED_XML;
-    if (xml_child(object, "LastModifiedTime") || xml_child(object, "Size"))
-        return S3_NOT_IMPLEMENTED;
-    *ret_victim = victim;
-    return 0;
+    int ret = read_cond(call, xml_child_text(object, "ETag"), xml_child_text(object, "LastModifiedTime"),
+                        xml_child_text(object, "Size"), &victim.cond);
+    if (ret == 0)
+        *ret_victim = victim;
+    return ret;
 }
 
 static int read_victims(struct s3_call *call, const struct xml_node *root, struct victim **ret_victims,
@@ -77,7 +104,7 @@ static int read_victims(struct s3_call *call, const struct xml_node *root, struc
     if (!victims)
         return -ENOMEM;
     for (const struct xml_node *object = xml_child(root, "Object"); object; object = xml_again(object)) {
-        int ret = count == S3_DELETE_MAX ? S3_MALFORMED_XML : read_victim(object, &victims[count++]);
+        int ret = count == S3_DELETE_MAX ? S3_MALFORMED_XML : read_victim(call, object, &victims[count++]);
         if (ret < 0)
             return ret;
     }
@@ -98,7 +125,7 @@ static int delete_batch(struct ns_txn *txn, void *arg)
     for (size_t i = 0; i < batch->count; i++) {
         struct victim *victim = &batch->victims[i];
         if (victim->result != S3_ACCESS_DENIED && victim->result != S3_NO_SUCH_VERSION)
-            victim->result = ns_key_delete(txn, bucket.ino, victim->key, s3_check_write_cond, &victim->cond);
+            victim->result = ns_key_delete(txn, bucket.ino, victim->key, check_delete, &victim->cond);
     }
     return 0;
 }
@@ -127,7 +154,7 @@ static int delete_all(struct s3_call *call, struct victim *victims, size_t count
 
 static void write_victim(struct buf *xml, const struct victim *victim, bool quiet)
 {
-    bool gone = victim->result == 0 || (victim->result == CAIRN_ENOKEY && !victim->cond.if_match.ptr);
+    bool gone = victim->result == 0 || victim->result == CAIRN_ENOKEY;
     if (gone && quiet)
         return;
     xml_open(xml, gone ? "Deleted" : "Error");

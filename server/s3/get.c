@@ -118,7 +118,7 @@ static int reply_checksums(struct get_job *job)
     if (!span_eq_nocase(s3_header(job->call, "x-amz-checksum-mode"), SPAN_LIT("ENABLED")))
         return 0;
     if (job->part && (job->inode.flags & INODE_ETAG_PARTS))
-        return checksum_reply_headers(job->call, job->part_info.attrs, 0);
+        return checksum_reply_part_headers(job->call, job->part_info.attrs, job->inode.attrs);
     return job->status == 206 && !job->part ? 0 : checksum_reply_headers(job->call, job->inode.attrs, job->inode.parts);
 }
 

@@ -46,7 +46,7 @@ static struct span without_aws_chunked(struct s3_call *call, struct span list)
         struct span token = span_trim(span_cut(&list, ','));
         if (!token.len || span_eq_nocase(token, SPAN_LIT("aws-chunked")))
             continue;
-        out = out.len ? arena_printf(&call->request->arena, SPAN_FMT "," SPAN_FMT, SPAN_ARG(out), SPAN_ARG(token))
+        out = out.len ? arena_printf(&call->request->arena, SPAN_FMT ", " SPAN_FMT, SPAN_ARG(out), SPAN_ARG(token))
                       : token;
     }
     return out;
@@ -83,7 +83,8 @@ int headers_placement_to_attrs(struct s3_call *call, struct buf *attrs)
 bool headers_is_placement(const struct attr *attr)
 {
     return attr->tag == ATTR_HEADER &&
-           (span_is(attr->name, STORAGE_CLASS_HEADER) || span_is(attr->name, kept[WEBSITE_REDIRECT].name));
+           (span_is(attr->name, STORAGE_CLASS_HEADER) || span_is(attr->name, kept[WEBSITE_REDIRECT].name) ||
+            span_is(attr->name, UPLOAD_ID_ATTR));
 }
 
 /* The values of all headers of this name in one, as if they had come in one line. */

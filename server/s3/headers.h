@@ -11,7 +11,7 @@
 int headers_to_attrs(struct s3_call *call, struct buf *attrs);
 /* Appends storage class and website redirect, which a copy never takes over. InvalidStorageClass. */
 int headers_placement_to_attrs(struct s3_call *call, struct buf *attrs);
-/* Whether a copy takes this attribute over. */
+/* Whether this attribute belongs to the place where the object is, so that a copy does not take it over. */
 bool headers_is_placement(const struct attr *attr);
 /* Refuses what a write asks for and this store can not do, rather than read over it: encryption, object locks, ACLs
  * that grant more than the owner has. 0 or NotImplemented, InvalidArgument, InvalidRequest,
@@ -28,6 +28,9 @@ int headers_reply_not_modified(struct s3_call *call, const struct inode *inode);
 
 /* "STANDARD" when attrs have none. */
 struct span headers_storage_class(struct span attrs);
+/* The upload that an object was completed from, kept as a header that is never told: a completion sent again is known
+ * by it. */
+#define UPLOAD_ID_ATTR "x-cairn-upload-id"
 #define STORAGE_CLASS_HEADER "x-amz-storage-class"
 
 /* Mode, owner and modification time that other filesystems on S3 leave in user metadata: s3fs (decimal mode with the

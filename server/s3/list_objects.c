@@ -75,7 +75,7 @@ static void write_v2(struct s3_call *call, struct buf *xml, const struct v2_quer
     list_xml_key(xml, list, "Prefix", list->prefix);
     if (query->start_after.ptr)
         list_xml_key(xml, list, "StartAfter", query->start_after);
-    if (query->token.ptr)
+    if (s3_query(call, "continuation-token").ptr)
         xml_span(xml, "ContinuationToken", s3_query(call, "continuation-token"));
     if (page->truncated)
         token_xml(call, xml, "NextContinuationToken", buf_span(&page->last));
@@ -108,7 +108,7 @@ static void write_v1(struct s3_call *call, struct buf *xml, const struct list_qu
 {
     xml_begin(xml, "ListBucketResult", XML_S3_NS);
     xml_span(xml, "Name", call->bucket);
-    list_xml_key(xml, query, "Prefix", query->prefix);
+    xml_span(xml, "Prefix", query->prefix); /* the one that version 1 does not encode: clients take it as it is */
     list_xml_key(xml, query, "Marker", query->after);
     if (page->truncated && query->delimiter.len)
         list_xml_key(xml, query, "NextMarker", buf_span(&page->last));

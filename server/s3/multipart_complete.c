@@ -126,7 +126,7 @@ static int check_stated(struct complete_job *job, const struct named_part *named
     if (hex_decode(named->etag, md5, sizeof(md5)) < 0 || memcmp(md5, part->md5, sizeof(md5)) != 0)
         return CAIRN_EBADPART;
     if (!named->algorithm)
-        return job->checksum.asked && job->checksum.composite ? S3_PART_CHECKSUM_MISSING : 0;
+        return 0;
     if (found->algorithm != named->algorithm)
         return job->checksum.asked ? CAIRN_EBADPART : 0;
     return memcmp(found->digest.ptr, named->digest, hash_size(named->algorithm->hash)) == 0 ? 0 : CAIRN_EBADPART;
@@ -226,6 +226,8 @@ static int make_attrs(struct complete_job *job, const struct ns_upload *upload)
     uint8_t digest[HASH_MAX];
     buf_clear(&job->attrs);
     int ret = attrs_copy(upload->attrs, upload_is_object_attr, &job->attrs);
+    if (ret == 0)
+        ret = attrs_add(&job->attrs, ATTR_HEADER, SPAN_LIT(UPLOAD_ID_ATTR), span_cstr(upload->id));
     if (ret < 0 || !job->has_digests)
         return ret;
     ret = object_digest(job, digest);
@@ -235,6 +237,19 @@ static int make_attrs(struct complete_job *job, const struct ns_upload *upload)
                    : checksum_add_attr(&job->attrs, job->checksum.algorithm->hash, digest, job->checksum.composite);
 }
 
+/* A client that did not hear our answer sends its request again: when the object is the one that this upload became,
+ * the answer is the same. */
+static int completed_before(struct complete_job *job, struct ns_txn *txn)
+{
+    struct span id;
+    int ret = s3_find_object(job->call, txn, &job->result);
+    if (ret < 0 || !attrs_find(job->result.attrs, ATTR_HEADER, SPAN_LIT(UPLOAD_ID_ATTR), &id) ||
+        !span_eq(id, s3_query(job->call, "uploadId")))
+        return CAIRN_ENOUPLOAD;
+    buf_clear(&job->attrs);
+    return buf_add_span(&job->attrs, job->result.attrs);
+}
+
 static int complete_upload(struct ns_txn *txn, void *arg)
 {
     struct complete_job *job = arg;
@@ -242,7 +257,7 @@ static int complete_upload(struct ns_txn *txn, void *arg)
     struct ns_upload upload;
     int ret = upload_find(job->call, txn, &bucket, &upload);
     if (ret < 0)
-        return ret;
+        return ret == CAIRN_ENOUPLOAD ? completed_before(job, txn) : ret;
     job->checksum = upload_checksum_of(&upload);
     ret = check_parts(job, txn, &upload);
     if (ret == 0)
@@ -280,11 +295,6 @@ static int explain(struct s3_call *call, const struct complete_job *job, int err
             s3_error_extra(detail, "ETag", job->parts[job->failed].etag);
         }
         return error;
-    case S3_PART_CHECKSUM_MISSING:
-        return s3_fail(call, error,
-                       "The upload was created using a %s checksum. The complete request must include the checksum for "
-                       "each part. It was missing for part %u in the request.",
-                       job->checksum.algorithm->name, number);
     case S3_OBJECT_SIZE_MISMATCH:
         return s3_fail(call, error,
                        "The provided 'x-amz-mp-object-size' header value %llu does not match what was computed: %llu",

@@ -5,7 +5,8 @@
 int s3_receive_check(struct s3_call *call, struct checksum_claim *ret_claim)
 {
     const struct http_request *request = call->request;
-    if (!request->has_length)
+    bool stated = request->head.content_length >= 0 || request->head.chunked; /* HTTP reads neither as no body */
+    if (!request->has_length || !stated)
         return S3_MISSING_CONTENT_LENGTH;
     if (request->content_length > S3_BODY_MAX) {
         struct arena *arena = &call->request->arena;

@@ -136,17 +136,31 @@ int s3_delete_tagging(struct s3_call *call)
     return ret < 0 ? ret : s3_reply_empty(call, 204);
 }
 
-static void write_tags(struct buf *xml, struct span attrs)
+/* The tag with the least key that is greater than after. */
+static bool next_tag(struct span attrs, struct span after, struct attr *ret_tag)
 {
     struct attr attr;
+    bool found = false;
+    while (attrs_next(&attrs, &attr) > 0) {
+        if (attr.tag != ATTR_TAG || span_cmp(attr.name, after) <= 0 ||
+            (found && span_cmp(attr.name, ret_tag->name) > 0))
+            continue;
+        *ret_tag = attr;
+        found = true;
+    }
+    return found;
+}
+
+/* By key, whatever order they were given in: there are few. */
+static void write_tags(struct buf *xml, struct span attrs)
+{
+    struct attr tag = {.name = SPAN_EMPTY};
     xml_begin(xml, "Tagging", XML_S3_NS);
     xml_open(xml, "TagSet");
-    while (attrs_next(&attrs, &attr) > 0) {
-        if (attr.tag != ATTR_TAG)
-            continue;
+    while (next_tag(attrs, tag.name, &tag)) {
         xml_open(xml, "Tag");
-        xml_span(xml, "Key", attr.name);
-        xml_span(xml, "Value", attr.value);
+        xml_span(xml, "Key", tag.name);
+        xml_span(xml, "Value", tag.value);
         xml_close(xml, "Tag");
     }
     xml_close(xml, "TagSet");

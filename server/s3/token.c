@@ -6,7 +6,7 @@ int token_decode(struct s3_call *call, const char *parameter, struct span *ret_e
 {
     struct span text = s3_query(call, parameter);
     *ret_entry = SPAN_EMPTY;
-    if (!text.ptr)
+    if (!text.len)
         return 0;
     char *bytes = arena_alloc(&call->request->arena, text.len + 1);
     if (!bytes)

@@ -6,7 +6,8 @@
 
 #include "server/s3/s3_priv.h"
 
-/* The entry in a token of the query; .ptr is NULL when the parameter is absent. InvalidArgument for what we never gave.
+/* The entry in a token of the query; .ptr is NULL when the parameter is absent or empty. InvalidArgument for what we
+ * never gave.
  */
 int token_decode(struct s3_call *call, const char *parameter, struct span *ret_entry);
 /* <element>token</element> */

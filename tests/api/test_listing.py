@@ -102,7 +102,7 @@ def test_no_keys_asked_for(s3, filled):
 
 
 @pytest.mark.parametrize("query", ["list-type=2&max-keys=-1", "list-type=2&max-keys=x", "max-keys=99999999999", "list-type=3", "list-type=2&encoding-type=base64",
-                                   "list-type=2&continuation-token=no", "list-type=2&continuation-token=", "versions&version-id-marker=x"])
+                                   "list-type=2&continuation-token=no", "versions&version-id-marker=x"])
 def test_bad_parameters_are_refused(daemon, filled, query):
     reply = daemon.raw("GET", f"/{filled}", query=query)
     assert (reply.status, reply.code) == (400, "InvalidArgument")

@@ -235,7 +235,13 @@ def test_conditional_writes(s3, bucket, daemon):
 def test_conditional_deletes(daemon, s3, bucket):
     etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
     assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": '"no"'}).code == "PreconditionFailed"
+    for header, good, bad in ("x-amz-if-match-size", "1", "2"), ("x-amz-if-match-last-modified-time", None, "Mon, 01 Jan 2001 00:00:00 GMT"):
+        good = good or daemon.raw("HEAD", f"/{bucket}/k").headers["last-modified"]
+        assert daemon.raw("DELETE", f"/{bucket}/k", headers={header: bad}).code == "PreconditionFailed"
+        assert daemon.raw("DELETE", f"/{bucket}/k", headers={header: good}).status == 204
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": etag}).status == 204
+    assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": etag}).status == 204, "what is not there needs no condition"
     assert daemon.raw("GET", f"/{bucket}/k").status == 404
 
 
