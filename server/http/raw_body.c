@@ -110,13 +110,13 @@ static ptrdiff_t raw_read(struct http_body *body, void *ret_bytes, size_t len)
 {
     struct raw_body *raw = (struct raw_body *)body;
     struct http_exchange *x = (struct http_exchange *)((char *)raw - offsetof(struct http_exchange, raw));
-    if (raw->done)
-        return 0;
     if (raw->continue_due) {
         int rc = send_continue(x);
         if (rc < 0)
             return fail(x, rc);
     }
+    if (raw->done)
+        return 0;
     return raw->kind == RAW_LENGTH ? read_length(x, ret_bytes, len) : read_chunked(x, ret_bytes, len);
 }
 
@@ -134,7 +134,8 @@ void raw_body_begin(struct http_exchange *x)
     } else {
         raw->done = true;
     }
-    raw->continue_due = head->expect_continue && head->minor_version >= 1 && !raw->done;
+    /* For an empty body too: botocore, given a final reply instead, misreads the next one of the connection. */
+    raw->continue_due = head->expect_continue && head->minor_version >= 1;
     x->request.content_length = raw->left;
     x->request.has_length = raw->kind != RAW_CHUNKED;
     x->request.body = &raw->body;
@@ -145,10 +146,10 @@ void raw_body_begin(struct http_exchange *x)
 bool raw_body_drainable(const struct http_exchange *x)
 {
     const struct raw_body *raw = &x->raw;
-    if (raw->done)
-        return true;
     if (raw->broken || raw->continue_due) /* a client that was never told to continue sends its body, or does not */
         return false;
+    if (raw->done)
+        return true;
     return raw->kind == RAW_CHUNKED || raw->left <= DRAIN_MAX;
 }
 
