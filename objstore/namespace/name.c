@@ -147,8 +147,12 @@ static bool is_ipv4(struct span name)
 
 static bool is_reserved(struct span name)
 {
-    static const char *const prefixes[] = {"xn--", "sthree-", "amzn-s3-demo-"};
+    static const char *const names[] = {"cairn", "minio"};
+    static const char *const prefixes[] = {"xn--", "sthree-"};
     static const char *const suffixes[] = {"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (span_is(name, names[i]))
+            return true;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         if (span_starts(name, span_cstr(prefixes[i])))
             return true;

@@ -34,7 +34,8 @@ int name_show(struct span name, bool shadowed, char ret_shown[NAME_SHOWN_MAX]);
 enum name_kind name_read(struct span shown, struct span *ret_name);
 
 /* The rules for names of general purpose buckets: 3 to 63 of a-z 0-9 . -, a letter or digit at both ends, no "..", no
- * IPv4 address, none of the prefixes and suffixes that S3 reserves (AWS: bucket naming rules). */
+ * IPv4 address, none of the prefixes and suffixes that S3 reserves (AWS: bucket naming rules; amzn-s3-demo-, which
+ * only matters in AWS's global namespace, is free), and neither "cairn" nor "minio", whose paths the daemon keeps. */
 bool name_is_bucket(struct span name);
 
 #endif

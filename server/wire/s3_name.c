@@ -119,11 +119,16 @@ static bool has_ipv4_form(struct span name)
 }
 
 /* Names that AWS keeps for its own gateways, which clients dispatch on. (It also keeps amzn-s3-demo-, so that nobody
- * takes the names of its documents in its global namespace; here there is no such need, and people try those.) */
+ * takes the names of its documents in its global namespace; here there is no such need, and people try those.) And
+ * names that our own paths begin with (/cairn/health/live): what stood under them could not be reached. */
 static bool is_reserved(struct span name)
 {
+    static const char *const names[] = {"cairn", "minio"};
     static const char *const prefixes[] = {"xn--", "sthree-"};
     static const char *const suffixes[] = {"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (span_is(name, names[i]))
+            return true;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (span_starts(name, span_cstr(prefixes[i])))
             return true;

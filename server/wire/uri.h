@@ -70,7 +70,7 @@ int uri_copy_source(struct span header, struct arena *a, struct span *ret_bucket
                     struct span *ret_version);
 
 /* The rules for names of general purpose buckets: 3 to 63 of a-z 0-9 . -, a letter or digit at both ends, no "..",
- * not in the form of an IPv4 address, none of the reserved prefixes and suffixes. */
+ * not in the form of an IPv4 address, none of the reserved prefixes and suffixes, neither "cairn" nor "minio". */
 bool bucket_name_valid(struct span name);
 
 #endif

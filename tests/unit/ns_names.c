@@ -162,6 +162,8 @@ Test(ns_names, bucket_names_follow_the_rules_of_s3)
                          "xn--abc",
                          "abc-s3alias",
                          "abc--ol-s3",
+                         "cairn",
+                         "minio",
                          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         cr_assert(name_is_bucket(span_cstr(good[i])), "%s", good[i]);

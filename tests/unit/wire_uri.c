@@ -125,12 +125,12 @@ Test(uri, copy_source_is_taken_apart)
 
 Test(uri, bucket_names_follow_the_rules)
 {
-    static const char *const good[] = {"abc",  "my-bucket", "my.bucket.1", "1bucket",
-                                       "a-.b", "1.2.3",     "1.2.3.4.5",   "amzn-s3-demo-bucket"};
+    static const char *const good[] = {"abc",   "my-bucket", "my.bucket.1",         "1bucket", "a-.b",
+                                       "1.2.3", "1.2.3.4.5", "amzn-s3-demo-bucket", "cairn-a"};
     static const char *const bad[] = {"",         "ab",         "Abc",         "a_b",        "-abc",
                                       "abc-",     ".abc",       "abc.",        "a..b",       "192.168.5.4",
                                       "xn--abc",  "sthree-abc", "abc-s3alias", "abc--ol-s3", "abc--x-s3",
-                                      "abc.mrap", "a b",        "a/b"};
+                                      "abc.mrap", "a b",        "a/b",         "cairn",      "minio"};
     for (size_t i = 0; i < COUNT(good); i++)
         cr_expect(bucket_name_valid(span_cstr(good[i])), "%s", good[i]);
     for (size_t i = 0; i < COUNT(bad); i++)
