@@ -24,6 +24,7 @@ int batch_begin(struct index *index, struct batch *batch)
         txn->mdb = NULL;
     txn->index = index;
     txn->dbi = index->primary->dbi;
+    txn->generation = index->generation;
     txn->batch = batch;
     return rc;
 }
@@ -92,6 +93,14 @@ static bool key_valid(struct span key)
     return key.len > 0 && key.len <= INDEX_KEY_MAX && key.ptr[0] != 0;
 }
 
+int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value)
+{
+    rc = rc ? lmdb_error(rc) : record_open(key, span_make(stored->mv_data, stored->mv_size), ret_value);
+    if (rc == CAIRN_ECORRUPT)
+        writer_suspect(txn->index, txn->generation);
+    return rc;
+}
+
 int index_get(struct index_txn *txn, struct span key, struct span *ret_value)
 {
     if (!key_valid(key))
@@ -99,9 +108,7 @@ int index_get(struct index_txn *txn, struct span key, struct span *ret_value)
     MDB_val at = {key.len, (void *)key.ptr};
     MDB_val stored;
     int rc = mdb_get(txn->mdb, txn->dbi, &at, &stored);
-    if (rc)
-        return lmdb_error(rc);
-    return record_open(key, span_make(stored.mv_data, stored.mv_size), ret_value);
+    return record_give(txn, rc, key, &stored, ret_value);
 }
 
 /* From here on the mutation can't succeed. */

@@ -161,6 +161,7 @@ int index_open(const struct index_options *options, struct index **ret_index)
     memset(index, 0, sizeof(*index));
     index->count = options->count;
     index->write_quorum = options->write_quorum;
+    index->generation = 1;
     int rc = locks_init(index);
     if (rc < 0) {
         free(index);

@@ -134,6 +134,7 @@ struct index {
     atomic_uint gate;               /* 1: readers wait */
     struct replica *primary;        /* changes only while the gate is closed and no reader is in */
     uint64_t generation;            /* likewise */
+    _Atomic uint64_t suspect;       /* the generation in which a damaged record was met; 0: none */
     struct index_txn *readers;      /* READERS_MAX slots, */
     atomic_uint readers_top;        /* … the first so many of which were ever used */
 
@@ -194,6 +195,8 @@ int replica_grow(struct replica *replica);
  * -ENOSPC; other failures are the commit's to find. */
 int replica_reserve(struct replica *replica, size_t ahead, size_t pages);
 void replica_release(struct replica *replica);
+/* The value of a record that LMDB found, as rc says; raises suspicion when it is damaged. */
+int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value);
 /* Puts the meta record. */
 int meta_put(MDB_txn *txn, MDB_dbi dbi, const struct meta *meta);
 /* Reads it. -EIO, CAIRN_ECORRUPT, CAIRN_EFORMAT. */
@@ -234,6 +237,8 @@ int writer_start(struct index *index);
 /* Wakes the writer: something is queued, or somebody waits for the batch that it keeps open. */
 void queue_wake(struct index *index);
 void writer_stop(struct index *index);
+/* A read met a damaged record in the primary of that generation. */
+void writer_suspect(struct index *index, uint64_t generation);
 
 /* ---- recover.c ---- */
 

@@ -262,14 +262,13 @@ void index_cursor_close(struct index_cursor *cursor)
 }
 
 /* Gives the record that LMDB found; our own, which sort first, are nobody's. */
-static int cursor_give(int rc, const MDB_val *key, const MDB_val *stored, struct span *ret_key, struct span *ret_value)
+static int cursor_give(struct index_cursor *cursor, int rc, const MDB_val *key, const MDB_val *stored,
+                       struct span *ret_key, struct span *ret_value)
 {
-    if (rc)
-        return lmdb_error(rc);
-    struct span found = span_make(key->mv_data, key->mv_size);
-    if (found.ptr[0] == 0)
+    struct span found = rc ? SPAN_EMPTY : span_make(key->mv_data, key->mv_size);
+    if (rc == 0 && found.ptr[0] == 0)
         return -ENOENT;
-    rc = record_open(found, span_make(stored->mv_data, stored->mv_size), ret_value);
+    rc = record_give(cursor->txn, rc, found, stored, ret_value);
     if (rc == 0)
         *ret_key = found;
     return rc;
@@ -284,14 +283,14 @@ int index_cursor_seek(struct index_cursor *cursor, struct span key, struct span 
     MDB_val at = {key.len, (void *)key.ptr};
     MDB_val stored;
     int rc = mdb_cursor_get(cursor->impl, &at, &stored, MDB_SET_RANGE);
-    return cursor_give(rc, &at, &stored, ret_key, ret_value);
+    return cursor_give(cursor, rc, &at, &stored, ret_key, ret_value);
 }
 
 int index_cursor_next(struct index_cursor *cursor, struct span *ret_key, struct span *ret_value)
 {
     MDB_val at, stored;
     int rc = mdb_cursor_get(cursor->impl, &at, &stored, MDB_NEXT);
-    return cursor_give(rc, &at, &stored, ret_key, ret_value);
+    return cursor_give(cursor, rc, &at, &stored, ret_key, ret_value);
 }
 
 int index_cursor_before(struct index_cursor *cursor, struct span key, struct span *ret_key, struct span *ret_value)
@@ -305,5 +304,5 @@ int index_cursor_before(struct index_cursor *cursor, struct span key, struct spa
         rc = mdb_cursor_get(cursor->impl, &at, &stored, MDB_PREV);
     else if (rc == MDB_NOTFOUND)
         rc = mdb_cursor_get(cursor->impl, &at, &stored, MDB_LAST);
-    return cursor_give(rc, &at, &stored, ret_key, ret_value);
+    return cursor_give(cursor, rc, &at, &stored, ret_key, ret_value);
 }

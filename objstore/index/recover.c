@@ -39,23 +39,45 @@ static size_t good_count(const struct index *index)
 
 /* ---- 1: what is there ---- */
 
-static int probe(struct replica *replica, const char *path, size_t map_size)
+struct probe {
+    struct replica *replica;
+    const char *path;
+    size_t map_size;
+    pthread_t thread;
+    bool running;
+};
+
+static void *probe_main(void *arg)
 {
-    int rc = replica_claim(replica, path);
+    struct probe *probe = arg;
+    struct replica *replica = probe->replica;
+    int rc = replica_claim(replica, probe->path);
     if (rc == 0 && !replica_has_database(replica))
         rc = replica_had_database(replica) ? CAIRN_ECORRUPT : -ENODATA;
     if (rc == 0)
-        rc = replica_open(replica, map_size);
+        rc = replica_open(replica, probe->map_size);
     replica->healthy = rc == 0;
     replica->error = replica->found = rc;
-    return rc == -EBUSY || rc == -ENOMEM ? rc : 0;
+    return NULL;
 }
 
+/* Side by side, since each reads its whole database. */
 static int probe_all(struct index *index, const struct index_options *options)
 {
+    struct probe probes[INDEX_REPLICAS_MAX];
+    for (size_t i = 0; i < index->count; i++) {
+        probes[i] = (struct probe){&index->replicas[i], options->paths[i], options->map_size, .running = false};
+        probes[i].running = pthread_create(&probes[i].thread, NULL, probe_main, &probes[i]) == 0;
+        if (!probes[i].running)
+            probe_main(&probes[i]);
+    }
     int rc = 0;
-    for (size_t i = 0; i < index->count && rc == 0; i++)
-        rc = probe(&index->replicas[i], options->paths[i], options->map_size);
+    for (size_t i = 0; i < index->count; i++) {
+        if (probes[i].running)
+            pthread_join(probes[i].thread, NULL);
+        int error = index->replicas[i].error;
+        rc = error == -EBUSY || error == -ENOMEM ? error : rc;
+    }
     return rc;
 }
 
@@ -122,12 +144,17 @@ static bool is_behind(const struct replica *replica, const struct replica *other
     return replica->meta.sequence < other->meta.sequence;
 }
 
+static bool is_worse(const struct replica *replica, const struct replica *other)
+{
+    return is_behind(replica, other) || (!is_behind(other, replica) && replica->spoiled && !other->spoiled);
+}
+
 static struct replica *best_of(struct index *index)
 {
     struct replica *best = NULL;
     for (size_t i = 0; i < index->count; i++) {
         struct replica *replica = &index->replicas[i];
-        if (replica->healthy && (!best || is_behind(best, replica)))
+        if (replica->healthy && (!best || is_worse(best, replica)))
             best = replica;
     }
     return best;
@@ -158,27 +185,32 @@ static uint64_t promise_all(struct index *index)
     return epoch;
 }
 
-static int bring_level(struct replica *best, struct replica *replica, size_t map_size)
+static void catch_up_all(struct index *index, struct replica *best)
 {
-    if (replica->healthy && trail_catch_up(best, replica) == 0)
-        return 0;
-    int rc = replica_copy(best, replica);
-    if (rc == 0)
-        rc = replica_open(replica, map_size);
-    replica->copied = rc == 0;
-    return rc;
+    for (size_t i = 0; i < index->count; i++)
+        if (index->replicas[i].healthy && is_behind(&index->replicas[i], best))
+            trail_catch_up(best, &index->replicas[i]);
 }
 
 /* One that can't be brought up to date is left out, whatever it held. */
-static void bring_up(struct replica *best, struct replica *replica, size_t map_size)
+static void copy_anew(struct replica *best, struct replica *replica, size_t map_size)
 {
-    if (replica->folder < 0 || (replica->healthy && !is_behind(replica, best)))
-        return;
-    int rc = bring_level(best, replica, map_size);
+    int rc = replica_copy(best, replica);
+    if (rc == 0)
+        rc = replica_open(replica, map_size);
+    replica->copied = replica->healthy = rc == 0;
     if (rc < 0)
         lose(replica, rc);
-    else
-        replica->healthy = true;
+}
+
+static void copy_all(struct index *index, struct replica *best, size_t map_size)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        bool good = replica->healthy && !is_worse(replica, best);
+        if (replica->folder >= 0 && !good)
+            copy_anew(best, replica, map_size);
+    }
 }
 
 static void begin_on(struct replica *replica, const struct meta *meta)
@@ -205,9 +237,8 @@ static int renew(struct index *index, size_t map_size)
     struct replica *best = best_of(index);
     if (!best)
         return CAIRN_EQUORUM;
-    for (size_t i = 0; i < index->count; i++)
-        if (&index->replicas[i] != best)
-            bring_up(best, &index->replicas[i], map_size);
+    catch_up_all(index, best);
+    copy_all(index, best_of(index), map_size); /* which may be one that has just caught up, when the first is spoiled */
     if (good_count(index) >= index->write_quorum)
         begin_epoch(index, epoch);
     return 0;
@@ -237,7 +268,7 @@ static void tell(const struct replica *replica, struct buf *message)
     if (!replica->healthy)
         buf_add_cstr(message, replica->error ? cairn_strerror(replica->error) : "left out");
     else
-        buf_printf(message, "%s, copied anew", replica->found ? cairn_strerror(replica->found) : "behind");
+        buf_printf(message, "%s, copied anew", replica->found ? cairn_strerror(replica->found) : "behind or damaged");
 }
 
 static int choose(struct index *index, const struct index_options *options)

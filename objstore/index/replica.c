@@ -28,7 +28,6 @@ enum { PATH_MAX_LEN = 4096, FOLDER_MODE = 0700, FILE_MODE = 0600 };
                          */
 #define RESERVE_MOST ((uint64_t)64 << 20)
 
-#define DATABASE "data.mdb"
 #define DATABASE_NEW "data.mdb.new"
 #define LOCK_FILE "lock.mdb"
 
@@ -176,7 +175,9 @@ static int replica_read_meta(struct replica *replica)
 
 int replica_open(struct replica *replica, size_t map_size)
 {
-    int rc = lmdb_error(replica_map(replica, map_size));
+    int rc = replica_verify(replica);
+    if (rc == 0)
+        rc = lmdb_error(replica_map(replica, map_size));
     if (rc < 0)
         return rc;
     rc = replica_measure(replica);

@@ -46,7 +46,8 @@ static struct request *queue_take(struct index *index)
 static void queue_wait(struct index *index)
 {
     atomic_store(&index->asleep, 1);
-    while (!atomic_load(&index->queued) && !atomic_load(&index->stop) && atomic_load(&index->asleep))
+    while (!atomic_load(&index->queued) && !atomic_load(&index->stop) && !atomic_load(&index->suspect) &&
+           atomic_load(&index->asleep))
         futex_wait(&index->asleep, 1);
     atomic_store(&index->asleep, 0);
 }
@@ -119,20 +120,52 @@ static struct replica *heir(struct index *index)
 
 /* The primary is unhealthy: another takes its place, for reads too. Without one, or when readers do not end, it stays.
  */
-static void promote(struct index *index)
+static bool promote(struct index *index)
 {
     MDB_envinfo info;
     struct replica *next = heir(index);
-    if (!next || mdb_env_info(next->env, &info) || !gate_close(index)) {
-        index->gone = true;
-        return;
-    }
+    if (!next || mdb_env_info(next->env, &info) || !gate_close(index))
+        return false;
     pthread_mutex_lock(&index->lock);
     index->primary = next;
     pthread_mutex_unlock(&index->lock);
     index->generation++;
     atomic_store(&index->visible_txnid, info.me_last_txnid);
     gate_open(index);
+    return true;
+}
+
+static void replace_primary(struct index *index)
+{
+    if (!promote(index))
+        index->gone = true;
+}
+
+void writer_suspect(struct index *index, uint64_t generation)
+{
+    atomic_store(&index->suspect, generation);
+    queue_wake(index);
+}
+
+static void set_healthy(struct index *index, struct replica *replica, int error)
+{
+    pthread_mutex_lock(&index->lock);
+    if (error < 0)
+        replica_fail(replica, error);
+    replica->healthy = error == 0;
+    pthread_mutex_unlock(&index->lock);
+}
+
+/* A damaged record was met in the primary. If the others are a write quorum without it, one of them serves from now on.
+ */
+static void heed_suspicion(struct index *index)
+{
+    struct replica *primary = index->primary;
+    if (atomic_exchange(&index->suspect, 0) != index->generation || healthy_count(index) <= index->write_quorum)
+        return;
+    set_healthy(index, primary, CAIRN_ECORRUPT);
+    if (!promote(index))
+        set_healthy(index, primary, 0);
 }
 
 /* ---- commit ---- */
@@ -188,7 +221,7 @@ static int judge(struct index *index, unsigned committed, int primary_rc)
 {
     if (committed >= index->write_quorum) {
         if (primary_rc < 0)
-            promote(index);
+            replace_primary(index);
         return 0;
     }
     if (committed > 0) {
@@ -200,7 +233,7 @@ static int judge(struct index *index, unsigned committed, int primary_rc)
     bool lost = !index->primary->healthy;
     pthread_mutex_unlock(&index->lock);
     if (lost)
-        promote(index);
+        replace_primary(index);
     return primary_rc;
 }
 
@@ -374,6 +407,7 @@ static void *writer_main(void *arg)
     struct request *todo = NULL;
     pthread_setname_np(pthread_self(), "index-writer");
     for (;;) {
+        heed_suspicion(index);
         if (!todo)
             todo = queue_take(index);
         if (!todo && atomic_load(&index->stop))

@@ -348,6 +348,33 @@ Test(index_replicas, disks_that_are_all_full_make_the_commit_void)
     expect_on_each(3, "k", 3);
 }
 
+static bool reads_again(void *arg)
+{
+    return fixture_get(index_, "bad") == *(int64_t *)arg;
+}
+
+Test(index_replicas, a_record_that_rots_while_running_is_served_by_another_replica)
+{
+    static char bytes[1 << 20];
+    int64_t value = 123456789012345;
+    index_ = fixture_open(3);
+    put("bad", (uint64_t)value);
+    fixture_wait(all_level, NULL);
+    FILE *f = fopen(fixture_database(0), "r+");
+    size_t len = fread(bytes, 1, sizeof(bytes), f);
+    for (size_t i = 0; i + 15 < len; i++)
+        if (memcmp(bytes + i, "123456789012345", 15) == 0)
+            overwrite(fixture_database(0), (long)i, "0", 1);
+    fclose(f);
+    cr_expect_eq(fixture_get(index_, "bad"), CAIRN_ECORRUPT);
+    fixture_wait(reads_again, &value);
+    cr_expect_eq(status_of(0).error, CAIRN_ECORRUPT);
+    put("k", 1);
+    reopen(3);
+    cr_expect(status_of(0).healthy);
+    expect_on_each(3, "bad", value);
+}
+
 /* ---- a cut at any instant ---- */
 
 enum { CUTS = 50, WRITERS = 4, SPREAD = 120 };
