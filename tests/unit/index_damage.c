@@ -1,0 +1,146 @@
+/* Flipped bits anywhere in a replica's database: never a crash, never wrong bytes. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/base/hash.h"
+#include "tests/support/index_fixture.h"
+
+static struct index *index_;
+static char pristine[256];
+
+static void teardown(void)
+{
+    index_close(&index_);
+    fixture_fini();
+}
+
+TestSuite(index_damage, .init = fixture_init, .fini = teardown, .timeout = 120);
+
+enum { RECORDS = 1500, ROUNDS = 100 };
+
+/* Values of 0 to 9000 bytes that say whose they are. */
+static struct span value_of(unsigned number, char bytes[9000])
+{
+    size_t len = number % 7 == 0 ? number * 13 % 9000 : number % 300;
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)(number + i * 31);
+    return span_make(bytes, len);
+}
+
+static struct span key_of(unsigned number, char bytes[32])
+{
+    return span_make(bytes, (size_t)snprintf(bytes, 32, "%u/%u", number * 2654435761u, number));
+}
+
+static int put_some(struct index_txn *txn, void *arg)
+{
+    char key[32], value[9000];
+    int rc = 0;
+    for (unsigned i = *(unsigned *)arg; i < RECORDS && rc == 0; i += 10)
+        rc = index_put(txn, key_of(i, key), value_of(i, value));
+    return rc;
+}
+
+static int delete_some(struct index_txn *txn, void *arg)
+{
+    char key[32];
+    for (unsigned i = *(unsigned *)arg; i < RECORDS; i += 3) {
+        int rc = index_delete(txn, key_of(i, key));
+        if (rc < 0 && rc != -ENOENT)
+            return rc;
+    }
+    return 0;
+}
+
+/* Written in several commits, with deletes between, so that there are free pages, in several lists. */
+static void fill(size_t replicas)
+{
+    index_ = fixture_open(replicas);
+    for (unsigned i = 0; i < 10; i++) {
+        cr_assert_eq(index_apply(index_, put_some, &i, INDEX_DURABLE), 0);
+        if (i == 6)
+            cr_assert_eq(index_apply(index_, delete_some, &i, INDEX_DURABLE), 0);
+    }
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert_eq(index_apply(index_, put_some, &i, INDEX_DURABLE), 0);
+    index_close(&index_);
+    snprintf(pristine, sizeof(pristine), "%s.pristine", fixture_replica(0));
+    fixture_copy_file(fixture_database(0), pristine);
+}
+
+static void flip_bits(const char *path, unsigned count)
+{
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    cr_assert(fd >= 0 && fstat(fd, &st) == 0);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t where;
+        uint8_t byte;
+        random_bytes(&where, sizeof(where));
+        off_t off = (off_t)(where / 8 % (uint64_t)st.st_size);
+        cr_assert_eq(pread(fd, &byte, 1, off), 1);
+        byte ^= (uint8_t)(1u << where % 8);
+        cr_assert_eq(pwrite(fd, &byte, 1, off), 1);
+    }
+    close(fd);
+}
+
+/* Records that read as they should; any other must say that it is damaged. */
+static unsigned count_good(void)
+{
+    char key[32], expected[9000];
+    unsigned good = 0;
+    struct index_txn *txn;
+    struct span value;
+    cr_assert_eq(index_read_begin(index_, &txn), 0);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        int rc = index_get(txn, key_of(i, key), &value);
+        cr_assert(rc == 0 || rc == CAIRN_ECORRUPT || rc == -ENOENT, "%d", rc);
+        cr_assert(rc != 0 || span_eq(value, value_of(i, expected)), "wrong bytes");
+        good += rc == 0;
+    }
+    index_read_end(&txn);
+    return good;
+}
+
+Test(index_damage, a_replica_with_flipped_bits_is_replaced_or_harmless)
+{
+    fill(3);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        fixture_copy_file(pristine, fixture_database(1));
+        flip_bits(fixture_database(1), 1 + round % 20);
+        index_ = fixture_open(3);
+        cr_assert_eq(count_good(), RECORDS);
+        unsigned first = round % 10;
+        cr_assert_eq(index_apply(index_, put_some, &first, INDEX_DURABLE), 0);
+        index_close(&index_);
+        fixture_copy_file(fixture_database(0), pristine);
+    }
+}
+
+Test(index_damage, alone_it_is_refused_or_all_that_it_gives_is_right)
+{
+    unsigned refused = 0;
+    fill(1);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        fixture_copy_file(pristine, fixture_database(0));
+        flip_bits(fixture_database(0), 1 + round % 10);
+        int rc = fixture_open_without(1, 0, &index_);
+        cr_assert(rc == 0 || rc == CAIRN_ECORRUPT || rc == CAIRN_EFORMAT, "%d", rc);
+        refused += rc < 0;
+        if (rc < 0)
+            continue;
+        cr_assert_geq(count_good(), RECORDS - 20);
+        for (unsigned i = 0; i < 3; i++) /* into the free pages */
+            cr_assert_eq(index_apply(index_, delete_some, &i, INDEX_DURABLE), 0);
+        cr_assert_eq(count_good(), 0);
+        index_close(&index_);
+    }
+    cr_expect_lt(refused, ROUNDS);
+}
