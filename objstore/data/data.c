@@ -227,6 +227,7 @@ void data_close(struct data **data)
 
     if (!d)
         return;
+    (void)index_flush(d->index); /* what was applied calls back when it is durable */
     for (size_t i = 0; i < d->set_count; i++)
         set_retire_current(&d->sets[i]);
     keeper_stop(d);
