@@ -1,0 +1,29 @@
+/*
+ * Notify: what others have changed, told to the kernel by a thread of its own.
+ *
+ * The kernel may hold a directory's or a page's lock while it waits for a handler, and telling it something takes the
+ * same locks: so a handler never does it, and nothing waits for this thread.
+ */
+#ifndef CAIRN_FS_NOTIFY_H
+#define CAIRN_FS_NOTIFY_H
+
+#include "fs/fs.h"
+
+#define NOTIFY_QUEUE_MAX 65536 /* events; past that everything cached is taken back at once */
+
+struct notify;
+
+int notify_new(struct fs *fs, struct notify **ret_notify);
+/* Ends the thread, so that nothing more is told to the kernel; what is queued, then and later, is dropped. */
+void notify_stop(struct notify *notify);
+/* Stops, and frees. Accepts NULL. */
+void notify_free(struct notify **notify);
+/* remote_on_event: arg is the struct fs. Also brings our own tables up to date. */
+void notify_event(const struct remote_event *event, void *arg);
+
+/* The kernel is to forget an inode's attributes; its attributes and pages; a name. Without blocking. */
+void notify_attributes(struct notify *notify, uint64_t ino);
+void notify_contents(struct notify *notify, uint64_t ino);
+void notify_name(struct notify *notify, uint64_t dir, struct span name);
+
+#endif

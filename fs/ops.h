@@ -1,0 +1,59 @@
+/*
+ * The kernel's requests. A handler runs on a thread of the session's loop to its end; it asks the server, brings our
+ * tables up to date, and replies. Each ops_*.c has the handlers of one kind and puts them into the table.
+ */
+#ifndef CAIRN_FS_OPS_H
+#define CAIRN_FS_OPS_H
+
+#include "fs/fs.h"
+#include "fs/listing.h"
+#include "fs/readahead.h"
+
+/* An open file: fuse_file_info.fh. */
+struct handle {
+    struct inode *inode;
+    uint64_t number;      /* the server's handle */
+    pthread_mutex_t lock; /* guards what follows */
+    struct readahead_policy policy;
+    uint64_t errors_seen; /* of writeback_error() */
+    uint64_t size;        /* of the file, when last heard of: where read-ahead ends */
+};
+
+/* Puts handlers into the table. */
+void ops_look(struct fuse_lowlevel_ops *ops);  /* lookup, getattr, setattr, forget, readlink, statfs */
+void ops_names(struct fuse_lowlevel_ops *ops); /* mkdir, mknod, symlink, link, unlink, rmdir, rename */
+void ops_dir(struct fuse_lowlevel_ops *ops);   /* opendir, readdir, readdirplus, releasedir, fsyncdir */
+void ops_open(struct fuse_lowlevel_ops *ops);  /* open, create, flush, release, fsync */
+void ops_data(struct fuse_lowlevel_ops *ops);  /* read, write, lseek, fallocate, copy_file_range */
+void ops_xattr(struct fuse_lowlevel_ops *ops);
+
+/* ---- replies and what comes before and after them (reply.c) ---- */
+
+/* Names over the limit are answered here: false, with ENAMETOOLONG. */
+bool name_fits(fuse_req_t req, const char *name);
+/* Begins, for a name in a directory. False: answered. */
+bool request_begin_name(struct request *r, fuse_req_t req, const char *name);
+
+/* Fills in what the kernel is to keep of an inode under a name, and counts the lookup. *ret_inode has a reference.
+ * -ENOMEM. */
+int entry_fill(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr, double name_valid,
+               double attr_valid, struct fuse_entry_param *ret_entry, struct inode **ret_inode);
+/* The kernel did not take it. */
+void entry_undo(struct fs *fs, uint64_t ino);
+/* Something has changed between the look at our tables and the reply: the kernel is told again. After the reply. */
+void entry_recheck(struct request *r, uint64_t dir, struct span name, uint64_t ino);
+
+/* The reply to a lookup, and to an operation that made a name. */
+void reply_found(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr);
+void reply_absent(struct request *r, uint64_t dir, struct span name);
+void reply_made(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr);
+/* An operation of ours has changed a name of a directory; made: the name exists now. Answers for how long the kernel
+ * may keep it, as it was before our own change. */
+double name_changed(struct request *r, uint64_t dir, struct span name, bool made);
+/* Attributes of an inode, as they are to be shown, learned by a look since r->since. */
+void reply_attr(struct request *r, struct inode *inode, const struct posix_attr *attr);
+
+/* The reference of a known inode, or an answer of ESTALE or ENOMEM and NULL. */
+struct inode *inode_of(fuse_req_t req, fuse_ino_t node);
+
+#endif

@@ -1,0 +1,271 @@
+#include "fs/ops.h"
+#include "fs/writeback.h"
+#include "objstore/base/clock.h"
+
+#define LOOK_AGAIN 3 /* times a reply that a change has crossed is asked for once more */
+
+/* ---- lookup ---- */
+
+/* Whether the directory is known so well that a name it does not have need not be asked for. */
+static bool known_absent(struct fs *fs, uint64_t dir, struct span name)
+{
+    struct inode *inode = inode_find(fs->inodes, dir);
+    bool absent = false;
+
+    if (!inode)
+        return false;
+    pthread_mutex_lock(&inode->lock);
+    if (inode->children && inode->children_complete)
+        absent = !nameset_has(inode->children, name_hash(dir, name));
+    pthread_mutex_unlock(&inode->lock);
+    inode_put(fs->inodes, &inode);
+    return absent && remote_push_connected(fs->remote);
+}
+
+static int look_up(struct request *r, uint64_t dir, struct span name, struct posix_result *ret_result)
+{
+    struct posix_op op = {.code = POSIX_LOOKUP, .ino = dir, .name = name};
+    int tries = 0, error;
+
+    do {
+        r->since = changes_now(&r->fs->changes);
+        error = remote_one(r->fs->remote, r->call, &op, ret_result);
+    } while (error == 0 && changed_inode(&r->fs->changes, ret_result->attr.ino, r->since) && ++tries < LOOK_AGAIN);
+    return error;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct request r;
+    struct posix_result result;
+    struct span text = span_cstr(name);
+
+    if (!request_begin_name(&r, req, name))
+        return;
+    uint64_t dir = fs_ino(r.fs, parent);
+    int error = known_absent(r.fs, dir, text) ? -ENOENT : look_up(&r, dir, text, &result);
+    if (error == 0)
+        reply_found(&r, dir, text, &result.attr);
+    else if (error == -ENOENT)
+        reply_absent(&r, dir, text);
+    else
+        reply_error(req, error);
+    request_end(&r);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    if (node != FUSE_ROOT_ID)
+        inode_forget(fs->inodes, node, count);
+    fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    for (size_t i = 0; i < count; i++)
+        if (forgets[i].ino != FUSE_ROOT_ID)
+            inode_forget(fs->inodes, forgets[i].ino, forgets[i].nlookup);
+    fuse_reply_none(req);
+}
+
+/* ---- getattr ---- */
+
+/* What we know of the inode and is current, so that a write followed by stat asks nobody. */
+static bool known_attr(struct fs *fs, struct inode *inode, struct posix_attr *ret_attr)
+{
+    pthread_mutex_lock(&inode->lock);
+    bool known = inode->attr_time && !changed_inode(&fs->changes, inode->ino, inode->attr_time) &&
+                 clock_mono_ns() < inode->attr_until && remote_push_connected(fs->remote);
+    if (known)
+        *ret_attr = inode->attr;
+    pthread_mutex_unlock(&inode->lock);
+    return known;
+}
+
+static int look(struct request *r, struct inode *inode, struct posix_attr *ret_attr)
+{
+    struct posix_op op = {.code = POSIX_GETATTR, .ino = inode->ino};
+    struct posix_result result;
+    int tries = 0, error;
+
+    do {
+        r->since = changes_now(&r->fs->changes);
+        error = remote_one(r->fs->remote, r->call, &op, &result);
+    } while (error == 0 && changed_inode(&r->fs->changes, inode->ino, r->since) && ++tries < LOOK_AGAIN);
+    if (error < 0)
+        return error;
+    pthread_mutex_lock(&inode->lock);
+    fs_learn(r->fs, inode, &result.attr, r->since);
+    pthread_mutex_unlock(&inode->lock);
+    *ret_attr = result.attr;
+    return 0;
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+    struct request r;
+    struct posix_attr attr;
+
+    (void)fi;
+    if (!request_begin(&r, req))
+        return;
+    struct inode *inode = inode_of(req, node);
+    if (inode) {
+        int error = known_attr(r.fs, inode, &attr) ? 0 : look(&r, inode, &attr);
+        if (error < 0)
+            reply_error(req, error);
+        else
+            reply_attr(&r, inode, &attr);
+        inode_put(r.fs->inodes, &inode);
+    }
+    request_end(&r);
+}
+
+/* ---- setattr ---- */
+
+static int64_t ns_of(struct timespec t)
+{
+    return t.tv_sec * NS_PER_SEC + t.tv_nsec;
+}
+
+static const struct {
+    int fuse;
+    uint32_t posix;
+} set_bits[] = {
+    {FUSE_SET_ATTR_MODE, POSIX_SET_MODE},
+    {FUSE_SET_ATTR_UID, POSIX_SET_UID},
+    {FUSE_SET_ATTR_GID, POSIX_SET_GID},
+    {FUSE_SET_ATTR_SIZE, POSIX_SET_SIZE},
+    {FUSE_SET_ATTR_ATIME, POSIX_SET_ATIME},
+    {FUSE_SET_ATTR_MTIME, POSIX_SET_MTIME},
+    {FUSE_SET_ATTR_ATIME_NOW, POSIX_SET_ATIME_NOW},
+    {FUSE_SET_ATTR_MTIME_NOW, POSIX_SET_MTIME_NOW},
+};
+
+static uint32_t valid_of(int to_set)
+{
+    uint32_t valid = 0;
+
+    for (size_t i = 0; i < sizeof set_bits / sizeof set_bits[0]; i++)
+        if (to_set & set_bits[i].fuse)
+            valid |= set_bits[i].posix;
+    if (valid & POSIX_SET_ATIME_NOW)
+        valid &= ~POSIX_SET_ATIME;
+    if (valid & POSIX_SET_MTIME_NOW)
+        valid &= ~POSIX_SET_MTIME;
+    return valid;
+}
+
+static int set_attr(struct request *r, struct inode *inode, const struct posix_op *op, struct posix_attr *ret_attr)
+{
+    struct posix_result result;
+    int error = writeback_flush(r->fs, inode, op, false, &result);
+
+    if (error < 0)
+        return error;
+    bool resized = op->valid & POSIX_SET_SIZE;
+    pthread_mutex_lock(&inode->lock);
+    fs_own_change(r->fs, inode, &result.attr, resized, r->since);
+    pthread_mutex_unlock(&inode->lock);
+    if (resized)
+        readahead_drop(r->fs->readahead, inode->ino);
+    *ret_attr = result.attr;
+    return 0;
+}
+
+/* The kernel asks for dropping set-user-ID and set-group-ID itself, as part of mode. */
+static void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+    struct request r;
+    struct posix_attr attr;
+
+    (void)fi;
+    if (!request_begin(&r, req))
+        return;
+    struct inode *inode = inode_of(req, node);
+    if (inode) {
+        struct posix_op op = {.code = POSIX_SETATTR,
+                              .ino = inode->ino,
+                              .valid = valid_of(to_set),
+                              .mode = st->st_mode & 07777,
+                              .uid = st->st_uid,
+                              .gid = st->st_gid,
+                              .size = (uint64_t)st->st_size,
+                              .atime = ns_of(st->st_atim),
+                              .mtime = ns_of(st->st_mtim)};
+        int error = set_attr(&r, inode, &op, &attr);
+        if (error < 0) {
+            reply_error(req, error);
+        } else {
+            r.since = changes_now(&r.fs->changes);
+            reply_attr(&r, inode, &attr);
+        }
+        inode_put(r.fs->inodes, &inode);
+    }
+    request_end(&r);
+}
+
+/* ---- the rest ---- */
+
+static void op_readlink(fuse_req_t req, fuse_ino_t node)
+{
+    struct request r;
+    struct posix_result result;
+    char target[POSIX_PATH_MAX + 1];
+
+    if (!request_begin(&r, req))
+        return;
+    struct posix_op op = {.code = POSIX_READLINK, .ino = fs_ino(r.fs, node)};
+    int error = remote_one(r.fs->remote, r.call, &op, &result);
+    if (error == 0 && result.data.len <= POSIX_PATH_MAX) {
+        memcpy(target, result.data.ptr, result.data.len);
+        target[result.data.len] = '\0';
+        fuse_reply_readlink(req, target);
+    } else {
+        reply_error(req, error < 0 ? error : -EIO);
+    }
+    request_end(&r);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t node)
+{
+    struct request r;
+    struct posix_result result;
+    const unsigned long block = 4096;
+
+    (void)node;
+    if (!request_begin(&r, req))
+        return;
+    int error = remote_one(r.fs->remote, r.call, &(struct posix_op){.code = POSIX_STATFS}, &result);
+    if (error < 0) {
+        reply_error(req, error);
+    } else {
+        uint64_t room = result.free / block; /* an inode takes far less, so this many can be made at least */
+        struct statvfs st = {.f_bsize = block,
+                             .f_frsize = block,
+                             .f_blocks = result.total / block,
+                             .f_bfree = room,
+                             .f_bavail = room,
+                             .f_files = result.inodes + room,
+                             .f_ffree = room,
+                             .f_favail = room,
+                             .f_namemax = POSIX_NAME_MAX};
+        fuse_reply_statfs(req, &st);
+    }
+    request_end(&r);
+}
+
+void ops_look(struct fuse_lowlevel_ops *ops)
+{
+    ops->lookup = op_lookup;
+    ops->forget = op_forget;
+    ops->forget_multi = op_forget_multi;
+    ops->getattr = op_getattr;
+    ops->setattr = op_setattr;
+    ops->readlink = op_readlink;
+    ops->statfs = op_statfs;
+}

@@ -1,0 +1,293 @@
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fs/ops.h"
+#include "fs/release.h"
+#include "fs/writeback.h"
+
+static struct handle *handle_of(struct fuse_file_info *fi)
+{
+    return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static bool opened_for_write(const struct fuse_file_info *fi)
+{
+    return (fi->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* ---- handles ---- */
+
+static struct handle *handle_new(struct fs *fs)
+{
+    struct handle *h = calloc(1, sizeof *h);
+
+    if (!h)
+        return NULL;
+    pthread_mutex_init(&h->lock, NULL);
+    h->number = remote_handle(fs->remote);
+    return h;
+}
+
+/* held: the server has it open. */
+static void handle_free(struct fs *fs, struct handle *h, bool held)
+{
+    bool nameless = h->inode && h->inode->attr.nlink == 0;
+
+    if (held)
+        releaser_add(fs->releaser, h->number, nameless);
+    inode_put(fs->inodes, &h->inode);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+/* What the kernel is to do with an open file of ours. Appending goes past its page cache: it can't know where the end
+ * will be when somebody else appends, too. Closing what was only read has nothing to flush. */
+static void set_open_flags(struct fuse_file_info *fi, struct handle *h)
+{
+    fi->fh = (uintptr_t)h;
+    fi->direct_io = opened_for_write(fi) && fi->flags & O_APPEND;
+    fi->noflush = !opened_for_write(fi);
+}
+
+/* ---- open ---- */
+
+/* Whether the pages that the kernel has of the inode are those of this version; if not, they are to be dropped, and
+ * those that come are. The inode's lock is held. */
+static bool pages_are_current(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t since)
+{
+    bool crossed = changed_inode(&fs->changes, inode->ino, since);
+    struct posix_attr copy = *attr;
+
+    if (!crossed && inode->pages && inode->pages == attr->version)
+        return true;
+    /* While bytes of ours are on their way it can't be told whether they are counted in the version already. */
+    inode->pages = crossed || writeback_show(inode, &copy) ? 0 : attr->version;
+    return false;
+}
+
+/* The kernel leaves it to us to drop set-user-ID and set-group-ID when an open truncates. */
+static uint32_t mode_after_write(const struct request *r, const struct posix_attr *attr)
+{
+    uint32_t mode = attr->mode & ~(uint32_t)S_ISUID;
+
+    if (fuse_req_ctx(r->req)->uid == 0)
+        return attr->mode;
+    return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
+}
+
+static int drop_privileges(struct request *r, struct posix_attr *attr)
+{
+    uint32_t mode = mode_after_write(r, attr);
+    struct posix_op op = {.code = POSIX_SETATTR, .ino = attr->ino, .valid = POSIX_SET_MODE, .mode = mode};
+    struct posix_result result;
+
+    if (mode == attr->mode)
+        return 0;
+    int error = remote_one(r->fs->remote, r->call, &op, &result);
+    if (error == 0)
+        *attr = result.attr;
+    return error;
+}
+
+/* Opens at the server, and truncates. *ret_before: attributes at the open; *ret_attr: after all. */
+static int open_remote(struct request *r, struct handle *h, bool truncate, struct posix_attr *ret_before,
+                       struct posix_attr *ret_attr)
+{
+    uint64_t ino = h->inode->ino;
+    struct posix_result result;
+
+    remote_add(r->call, &(struct posix_op){.code = POSIX_OPEN, .ino = ino, .handle = h->number});
+    if (truncate)
+        remote_add(r->call, &(struct posix_op){.code = POSIX_SETATTR, .ino = ino, .valid = POSIX_SET_SIZE});
+    int error = remote_send(r->call);
+    if (error == 0)
+        error = remote_next(r->call, &result);
+    *ret_before = *ret_attr = result.attr;
+    if (error == 0 && truncate) {
+        error = remote_next(r->call, &result);
+        *ret_attr = result.attr;
+        if (error == 0)
+            error = drop_privileges(r, ret_attr);
+    }
+    return error;
+}
+
+static int open_file(struct request *r, struct handle *h, struct fuse_file_info *fi)
+{
+    bool truncate = fi->flags & O_TRUNC;
+    struct inode *inode = h->inode;
+    struct posix_attr before, attr;
+    int error = truncate ? writeback_flush(r->fs, inode, NULL, false, NULL) : 0;
+
+    r->since = changes_now(&r->fs->changes);
+    if (error == 0)
+        error = open_remote(r, h, truncate, &before, &attr);
+    if (error < 0)
+        return error;
+    pthread_mutex_lock(&inode->lock);
+    fi->keep_cache = pages_are_current(r->fs, inode, &before, r->since);
+    if (truncate)
+        fs_own_change(r->fs, inode, &attr, 1, r->since);
+    else
+        fs_learn(r->fs, inode, &attr, r->since);
+    pthread_mutex_unlock(&inode->lock);
+    if (!fi->keep_cache || truncate)
+        readahead_drop(r->fs->readahead, inode->ino);
+    h->size = attr.size;
+    writeback_error_begin(inode, &h->errors_seen);
+    return 0;
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+    struct request r;
+
+    if (!request_begin(&r, req))
+        return;
+    struct handle *h = handle_new(r.fs);
+    int error = h && (h->inode = inode_get(r.fs->inodes, fs_ino(r.fs, node))) ? 0 : -ENOMEM;
+    if (error == 0)
+        error = open_file(&r, h, fi);
+    if (error < 0) {
+        reply_error(req, error);
+    } else {
+        set_open_flags(fi, h);
+        error = fuse_reply_open(req, fi);
+    }
+    if (error != 0 && h)
+        handle_free(r.fs, h, true); /* giving back what was never taken does no harm */
+    request_end(&r);
+}
+
+/* ---- create ---- */
+
+/* A file that is there already was not seen by the kernel, which then has not checked permission to open it: ESTALE
+ * makes it look again. */
+static int create_file(struct request *r, struct handle *h, const struct posix_op *op, bool exclusive,
+                       struct posix_attr *ret_attr)
+{
+    struct posix_result result;
+    int error = remote_one(r->fs->remote, r->call, op, &result);
+
+    if (error == -EEXIST) {
+        name_changed(r, op->ino, op->name, true);
+        return exclusive ? -EEXIST : -ESTALE;
+    }
+    if (error < 0)
+        return error;
+    h->inode = inode_get(r->fs->inodes, result.attr.ino);
+    if (!h->inode)
+        return -ENOMEM;
+    pthread_mutex_lock(&h->inode->lock);
+    h->inode->no_capability = true;
+    h->inode->pages = result.attr.version;
+    pthread_mutex_unlock(&h->inode->lock);
+    *ret_attr = result.attr;
+    return 0;
+}
+
+static int reply_created(struct request *r, struct handle *h, const struct posix_op *op, const struct posix_attr *attr,
+                         struct fuse_file_info *fi)
+{
+    struct fs *fs = r->fs;
+    struct fuse_entry_param entry;
+    struct inode *inode;
+    double attr_valid = fs_valid_inode(fs, attr->ino, r->since);
+    double name_valid = name_changed(r, op->ino, op->name, true);
+
+    pthread_mutex_lock(&h->inode->lock);
+    fs_learn(fs, h->inode, attr, r->since);
+    pthread_mutex_unlock(&h->inode->lock);
+    r->since = changes_now(&fs->changes);
+    int error = entry_fill(r, op->ino, op->name, attr, name_valid, attr_valid, &entry, &inode);
+    if (error < 0) {
+        reply_error(r->req, error);
+        return error;
+    }
+    set_open_flags(fi, h);
+    error = fuse_reply_create(r->req, &entry, fi);
+    if (error != 0)
+        entry_undo(fs, attr->ino);
+    else
+        entry_recheck(r, op->ino, op->name, attr->ino);
+    inode_put(fs->inodes, &inode);
+    return error;
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+    struct request r;
+    struct posix_attr attr;
+
+    if (!request_begin_name(&r, req, name))
+        return;
+    const struct mount_options *o = r.fs->options;
+    struct handle *h = handle_new(r.fs);
+    struct posix_op op = {.code = POSIX_CREATE,
+                          .ino = fs_ino(r.fs, parent),
+                          .name = span_cstr(name),
+                          .flags = POSIX_CREATE_EXCL,
+                          .mode = mode & 07777,
+                          .uid = o->uid == OPTION_ID_NONE ? fuse_req_ctx(req)->uid : (uint32_t)o->uid,
+                          .gid = o->gid == OPTION_ID_NONE ? fuse_req_ctx(req)->gid : (uint32_t)o->gid,
+                          .handle = h ? h->number : 0};
+    int error = h ? create_file(&r, h, &op, fi->flags & O_EXCL, &attr) : -ENOMEM;
+    if (error < 0)
+        reply_error(req, error);
+    else
+        error = reply_created(&r, h, &op, &attr, fi);
+    if (error != 0 && h)
+        handle_free(r.fs, h, true);
+    request_end(&r);
+}
+
+/* ---- flush, fsync, release ---- */
+
+/* What sending has failed with since this handle was told last counts more than how this flush went. */
+static int flush_file(struct fs *fs, struct handle *h, bool durable)
+{
+    int error = writeback_flush(fs, h->inode, NULL, durable, NULL);
+
+    if (error == -EINTR)
+        return error;
+    int kept = writeback_error(h->inode, &h->errors_seen);
+    return kept < 0 ? kept : error;
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    (void)node;
+    request_note(req);
+    reply_error(req, flush_file(fs, handle_of(fi), fs->options->sync && opened_for_write(fi)));
+    request_unnote();
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    (void)node, (void)datasync;
+    request_note(req);
+    reply_error(req, flush_file(fs, handle_of(fi), true));
+    request_unnote();
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    (void)node;
+    handle_free(fs, handle_of(fi), true);
+    fuse_reply_err(req, 0);
+}
+
+void ops_open(struct fuse_lowlevel_ops *ops)
+{
+    ops->open = op_open;
+    ops->create = op_create;
+    ops->flush = op_flush;
+    ops->fsync = op_fsync;
+    ops->release = op_release;
+}

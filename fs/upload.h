@@ -1,0 +1,39 @@
+/*
+ * Upload: one batch of dirty bytes on its way to the server, with what goes along in the same round trip.
+ */
+#ifndef CAIRN_FS_UPLOAD_H
+#define CAIRN_FS_UPLOAD_H
+
+#include "fs/dirty.h"
+#include "fs/fs.h"
+
+/* What is to follow the bytes. */
+struct upload_tail {
+    const struct posix_op *op;   /* may be NULL */
+    struct posix_result *result; /* op's; may be NULL without op */
+    bool durable;
+    bool times; /* mtime and ctime become mtime, which somebody has seen */
+    int64_t mtime;
+    int error; /* op's own error: what went before it stands */
+};
+
+struct upload {
+    struct batch batch;
+    bool last;  /* nothing dirty is left besides: tail may go along */
+    bool times; /* see upload_tail */
+    int64_t mtime;
+    struct upload_tail *tail; /* may be NULL */
+    uint64_t since;           /* changes_now() when it was taken */
+
+    struct posix_attr attr; /* after it */
+    size_t stored;          /* changes of the contents that were made */
+    bool folded;            /* tail went along */
+};
+
+/* Sends the batch. 0; -EINTR: it is not known what was done, and it can be sent again; another error: the batch failed.
+ * The error of tail's operation is in tail->error instead. */
+int upload_send(struct fs *fs, uint64_t ino, struct upload *u);
+/* Runs the tail without bytes before it. 0, or the error of sending; op's is in tail->error. */
+int upload_tail_alone(struct fs *fs, uint64_t ino, struct upload_tail *tail);
+
+#endif

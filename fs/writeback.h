@@ -1,0 +1,49 @@
+/*
+ * Write-back: bytes written to a file wait here, merged, until they are sent to the server: when a run of them has
+ * filled its slot, when they are half a second old, when memory for them is short, and all of them at flush and fsync.
+ * fs/README.md follows a byte through it.
+ *
+ * Lock order: an inode's lock, then write-back's own. None is held while something is sent.
+ */
+#ifndef CAIRN_FS_WRITEBACK_H
+#define CAIRN_FS_WRITEBACK_H
+
+#include "fs/dirty.h"
+#include "fs/fs.h"
+
+struct writeback;
+
+/* bytes: memory for what is dirty. Starts the threads that send. 0, -ENOMEM, -EAGAIN. */
+int writeback_new(struct fs *fs, uint64_t bytes, struct writeback **ret_writeback);
+/* Sends what is left, for as long as fs->give_up allows, and logs what had to be dropped. Accepts NULL. */
+void writeback_free(struct writeback **writeback);
+/* For inodes_on_free. */
+void writeback_forget(struct inode *inode);
+
+/* Takes the bytes in; waits while memory for them is taken up. 0; -EINTR; -ENOMEM. A failure may leave a part of them
+ * written. */
+int writeback_write(struct fs *fs, struct inode *inode, uint64_t off, const char *bytes, size_t len);
+
+/* Stores all that is dirty of the inode, then runs op (may be NULL) after it, in the same round trip where that is
+ * possible; durable: answers when that and all before is on stable storage. 0; op's error or that of sending, which is
+ * also kept for writeback_error(); -EINTR: it goes on in the background. ret_result: op's, without data; may be NULL
+ * without op. */
+int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *op, bool durable,
+                    struct posix_result *ret_result);
+/* Whether there is anything to flush. */
+bool writeback_dirty(struct inode *inode);
+
+/* Copies what is dirty of the range into out; as dirty_overlay(), 0 gaps when all of it is. *ret_size: where the file
+ * ends at least, by what is dirty (0: nothing is). */
+int writeback_overlay(struct inode *inode, uint64_t off, size_t len, char *out, struct gap ret_gaps[DIRTY_GAPS_MAX],
+                      uint64_t *ret_size);
+/* Puts size and time of what is dirty into attributes from the server, which are about to be shown. The inode's lock is
+ * held. */
+bool writeback_show(struct inode *inode, struct posix_attr *attr);
+
+/* Errors of sending are kept with the inode and told once to every handle that was open then: *seen is the handle's,
+ * set by writeback_error_begin at open. 0 or the error. */
+void writeback_error_begin(struct inode *inode, uint64_t *ret_seen);
+int writeback_error(struct inode *inode, uint64_t *seen);
+
+#endif
