@@ -41,6 +41,23 @@ static void reopen(void)
     bed_open(&bed);
 }
 
+struct freeing {
+    struct data *data;
+    uint64_t id;
+};
+
+static int commit_applied(struct index_txn *txn, void *arg)
+{
+    return blob_commit(txn, arg, 1);
+}
+
+static int free_applied(struct index_txn *txn, void *arg)
+{
+    struct freeing *freeing = arg;
+
+    return blob_ref(txn, freeing->data, freeing->id, -1);
+}
+
 /* ---- references and reclamation ---- */
 
 Test(data_life, a_blob_lives_until_its_last_reference)
@@ -157,6 +174,69 @@ Test(data_life, a_snapshot_can_pin_what_was_freed_after_it_began)
     blob_unpin(&pin);
     reclaim();
     cr_assert_eq(bed_records(&bed, 'B'), 0);
+}
+
+Test(data_life, a_blob_freed_right_before_closing_is_reclaimed)
+{
+    struct blob_writer *writer = NULL;
+
+    bed_init(&bed, 4);
+    cr_assert_eq(bed_write(&bed, 1, 1000, &writer), 0);
+    cr_assert_eq(index_apply(bed.index, commit_applied, writer, INDEX_APPLIED), 0);
+    uint64_t id = blob_writer_id(writer);
+    blob_writer_free(&writer);
+    struct freeing freeing = {bed.data, id};
+    cr_assert_eq(index_apply(bed.index, free_applied, &freeing, INDEX_APPLIED), 0);
+    reopen();
+    reclaim();
+    cr_assert_eq(bed_records(&bed, 'B') + bed_records(&bed, 'S'), 0);
+    cr_assert_eq(bed_segments(&bed, 0), 0);
+}
+
+/* ---- damaged records ---- */
+
+struct raw {
+    struct span key, value;
+};
+
+static int put_raw(struct index_txn *txn, void *arg)
+{
+    struct raw *raw = arg;
+
+    return index_put(txn, raw->key, raw->value);
+}
+
+static void spoil(char tag, uint64_t a, uint64_t b, size_t key_len, const char *value, size_t len)
+{
+    char key[17] = {tag};
+    struct raw raw = {span_make(key, key_len), span_make(value, len)};
+
+    put_be64(key + 1, a);
+    put_be64(key + 9, b);
+    cr_assert_eq(index_apply(bed.index, put_raw, &raw, INDEX_DURABLE), 0);
+}
+
+Test(data_life, damaged_records_are_refused_and_harm_no_other)
+{
+    static const char noise[64] = "\xff\xff\xff\xff\xff\xff\xff\xff and some more that is no record of ours at all";
+    struct blob_pin *pin = NULL;
+
+    bed_init(&bed, 4);
+    int64_t id = put(1, 100000), drop = put(2, 100000);
+    for (size_t len = 0; len <= 64; len += 8) {
+        spoil('B', 1000 + len, 0, 9, noise, len);
+        cr_assert_eq(bed_pin(&bed, 1000 + len, &pin), CAIRN_ECORRUPT, "%zu bytes", len);
+        cr_assert_eq(bed_ref(&bed, 1000 + len, 1), CAIRN_ECORRUPT);
+        spoil('F', 1u << 30, len, 17, noise, len);
+        spoil('L', 1u << 30, len, 17, noise, len);
+        spoil('H', 1000 + len, 0, 9, noise, len);
+    }
+    cr_assert_eq(bed_ref(&bed, (uint64_t)drop, -1), 0);
+    (void)data_reclaim_wait(bed.data);
+    cr_assert_eq(bed_pin(&bed, (uint64_t)drop, &pin), CAIRN_ECORRUPT);
+    cr_assert_eq(bed_check_all(&bed, (uint64_t)id, 1, 100000), 0);
+    reopen();
+    cr_assert_eq(bed_check_all(&bed, (uint64_t)id, 1, 100000), 0);
 }
 
 /* ---- writers that do not commit ---- */
