@@ -28,6 +28,14 @@ void verify_finding(struct verify *v, const char *fmt, ...)
         v->report(line, v->arg);
 }
 
+int verify_damage(struct verify *v, int r, const char *what, uint64_t number)
+{
+    if (r != CAIRN_ECORRUPT && r != CAIRN_EFORMAT)
+        return r;
+    verify_finding(v, "%s %lu: %s", what, number, cairn_strerror(r));
+    return 0;
+}
+
 void verify_number(struct verify *v, uint64_t number)
 {
     if (number > v->greatest)
@@ -65,10 +73,7 @@ bool numbers_have(const struct buf *sorted, uint64_t number)
 
 /* ---- records by tag ---- */
 
-typedef int check_record(struct verify *v, uint64_t id, struct span key, struct span value);
-
-/* Calls fn for each record of tag, the number in its key split off. */
-static int each_record(struct verify *v, enum ns_tag tag, check_record *fn)
+int verify_each(struct verify *v, enum ns_tag tag, verify_record *fn)
 {
     struct record_key from = {.len = 1, .bytes = {(char)tag}};
     struct index_cursor cursor;
@@ -77,13 +82,14 @@ static int each_record(struct verify *v, enum ns_tag tag, check_record *fn)
     if (r < 0)
         return r;
     r = index_cursor_seek(&cursor, key_span(&from), &key, &value);
-    for (; r == 0 && key.ptr[0] == (char)tag; r = index_cursor_next(&cursor, &key, &value)) {
-        if (key.len < 9) {
-            verify_finding(v, "a key of tag %c is cut short", tag);
-            continue;
-        }
-        r = fn(v, get_be64(key.ptr + 1), key, value);
-        if (r < 0)
+    for (; r == 0 || r == CAIRN_ECORRUPT; r = index_cursor_next(&cursor, &key, &value)) {
+        if (r == 0 && key.ptr[0] != (char)tag)
+            break;
+        if (r < 0 || key.len < 9)
+            verify_finding(v, "a record after those of tag %c began is damaged", tag);
+        else
+            r = fn(v, get_be64(key.ptr + 1), key, value);
+        if (r < 0 && r != CAIRN_ECORRUPT)
             break;
     }
     index_cursor_close(&cursor);
@@ -237,7 +243,7 @@ static int verify_run(struct verify *v)
 {
     static const struct {
         enum ns_tag tag;
-        check_record *fn;
+        verify_record *fn;
         size_t sort; /* what is complete then, and looked into by the next ones */
     } rows[] = {
         {TAG_GARBAGE, check_garbage, offsetof(struct verify, garbage)},
@@ -251,7 +257,7 @@ static int verify_run(struct verify *v)
     };
     int r = verify_inodes(v);
     for (size_t i = 0; r == 0 && i < sizeof(rows) / sizeof(*rows); i++) {
-        r = each_record(v, rows[i].tag, rows[i].fn);
+        r = verify_each(v, rows[i].tag, rows[i].fn);
         if (rows[i].sort)
             numbers_sort((struct buf *)(void *)((char *)v + rows[i].sort));
     }

@@ -5,6 +5,7 @@
 #define CAIRN_NAMESPACE_VERIFY_H
 
 #include "objstore/namespace/dentry.h"
+#include "objstore/namespace/format.h"
 #include "objstore/namespace/inode.h"
 
 struct verify {
@@ -30,6 +31,11 @@ struct links {
 };
 
 void verify_finding(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An error that is a finding: 0; any other one: itself. */
+int verify_damage(struct verify *v, int r, const char *what, uint64_t number);
+/* Calls fn for each record of tag, the number in its key split off. What can't be read is a finding. */
+typedef int verify_record(struct verify *v, uint64_t id, struct span key, struct span value);
+int verify_each(struct verify *v, enum ns_tag tag, verify_record *fn);
 void verify_number(struct verify *v, uint64_t number);
 /* The inodes, their directories and extents, one after the other. */
 int verify_inodes(struct verify *v);

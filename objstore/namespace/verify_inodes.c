@@ -37,7 +37,7 @@ static int check_entry(struct verify *v, const struct inode *dir, struct span na
         return 0;
     }
     if (r < 0)
-        return r;
+        return verify_damage(v, r, "inode", entry->ino);
     if (inode.type != entry->type || entry_is_dir(name) != (inode.type == INODE_DIR))
         verify_finding(v, "directory %lu: \"" SPAN_FMT "\" is of another type than inode %lu", dir->ino, SPAN_ARG(name),
                        entry->ino);
@@ -65,7 +65,7 @@ static int check_directory(struct verify *v, const struct inode *dir)
     }
     dentry_cursor_close(&cursor);
     if (r != -ENOENT)
-        return r;
+        return verify_damage(v, r, "directory", dir->ino);
     if (dir->nlink != (dir->nlink ? 2 + subdirs : 0))
         verify_finding(v, "directory %lu has %u subdirectories and a link count of %u", dir->ino, subdirs, dir->nlink);
     if (entries == 0 && dir->nlink && (dir->flags & INODE_IMPLICIT))
@@ -94,7 +94,7 @@ static int check_extents(struct verify *v, const struct inode *inode)
     }
     index_cursor_close(&cursor);
     if (r != -ENOENT)
-        return r;
+        return verify_damage(v, r, "body", inode->body);
     if (end > inode->size)
         verify_finding(v, "inode %lu: an extent ends at %lu, behind the size %lu", inode->ino, end, inode->size);
     if (blocks != inode->blocks)
@@ -135,25 +135,14 @@ static int check_inode(struct verify *v, const struct inode *inode)
     return r < 0 || inode->type == INODE_SYMLINK ? r : check_extents(v, inode);
 }
 
+static int each_inode(struct verify *v, uint64_t ino, struct span key, struct span value)
+{
+    struct inode inode;
+    int r = key.len == 9 ? inode_decode(ino, value, &inode) : CAIRN_ECORRUPT;
+    return r < 0 ? verify_damage(v, r, "inode", ino) : check_inode(v, &inode);
+}
+
 int verify_inodes(struct verify *v)
 {
-    struct record_key from = {.len = 1, .bytes = {TAG_INODE}};
-    struct index_cursor cursor;
-    struct span key, value;
-    int r = index_cursor_open(v->txn->index, &cursor);
-    if (r < 0)
-        return r;
-    r = index_cursor_seek(&cursor, key_span(&from), &key, &value);
-    for (; r == 0 && key.ptr[0] == TAG_INODE; r = index_cursor_next(&cursor, &key, &value)) {
-        struct inode inode;
-        if (key.len != 9 || inode_decode(get_be64(key.ptr + 1), value, &inode) < 0) {
-            verify_finding(v, "a record of an inode can't be read");
-            continue;
-        }
-        r = check_inode(v, &inode);
-        if (r < 0)
-            break;
-    }
-    index_cursor_close(&cursor);
-    return r == -ENOENT ? 0 : r;
+    return verify_each(v, TAG_INODE, each_inode);
 }
