@@ -188,6 +188,11 @@ static int parse(struct check *c, struct span authorization)
 {
     struct http_request *request = c->request;
     bool in_header = authorization.ptr != NULL, in_query = sigv4_in_query(&request->query);
+    if (in_header && !span_starts(authorization, SPAN_LIT("AWS"))) {
+        c->detail.message = SPAN_LIT("Unsupported Authorization Type");
+        s3_error_extra(&c->detail, "ArgumentName", SPAN_LIT("Authorization"));
+        return S3_INVALID_ARGUMENT;
+    }
     if (in_header && in_query) {
         c->detail.message =
             SPAN_LIT("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
@@ -291,18 +296,11 @@ static int dress_body(struct check *c)
     return S3_INVALID_ARGUMENT;
 }
 
-static bool looks_like_v2(const struct http_request *request)
-{
-    return uri_query_has(&request->query, "AWSAccessKeyId") && uri_query_has(&request->query, "Signature");
-}
-
 static int verify(struct check *c)
 {
     struct http_request *request = c->request;
     struct span authorization = http_head_get(&request->head, "authorization");
     bool anonymous = !authorization.ptr && !sigv4_in_query(&request->query);
-    if (anonymous && looks_like_v2(request))
-        return sigv4_error(c, SIGV4_NOT_V4, SPAN_EMPTY);
     int r = anonymous ? 0 : verify_signed(c, authorization);
     if (r < 0)
         return r;

@@ -86,7 +86,8 @@ static int parse_file(int fd, struct credentials **ret_credentials)
     if (len < 0)
         return -errno;
     struct span all = span_make(text, (size_t)len);
-    int r = find_line(all, "CAIRN_ROOT_USER", user) && find_line(all, "CAIRN_ROOT_PASSWORD", password)
+    bool whole = all.len < sizeof text && span_find(all, '\0', 0) < 0; /* else a part could pass for the secret */
+    int r = whole && find_line(all, "CAIRN_ROOT_USER", user) && find_line(all, "CAIRN_ROOT_PASSWORD", password)
                 ? credentials_new(user, password, ret_credentials)
                 : -EINVAL;
     explicit_bzero(text, sizeof text);
@@ -123,14 +124,9 @@ static int sync_folder_of(const char *path)
 }
 
 /* Written whole under a temporary name first: a crash leaves no half of a credential. */
-static int make_file(const char *path, struct credentials **ret_credentials)
+static int place_file(const char *path, const char *user, const char *password)
 {
-    char temporary[PATH_MAX], user[2 * GENERATED_USER_BYTES + 1], password[2 * GENERATED_PASSWORD_BYTES + 1];
-    uint8_t bytes[GENERATED_USER_BYTES + GENERATED_PASSWORD_BYTES];
-    random_bytes(bytes, sizeof bytes);
-    hex_encode(bytes, GENERATED_USER_BYTES, user);
-    hex_encode(bytes + GENERATED_USER_BYTES, GENERATED_PASSWORD_BYTES, password);
-    explicit_bzero(bytes, sizeof bytes);
+    char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
         return -ENAMETOOLONG;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -140,8 +136,20 @@ static int make_file(const char *path, struct credentials **ret_credentials)
     close(fd);
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
-    if (r == 0)
-        r = sync_folder_of(path);
+    if (r < 0)
+        unlink(temporary);
+    return r < 0 ? r : sync_folder_of(path);
+}
+
+static int make_file(const char *path, struct credentials **ret_credentials)
+{
+    char user[2 * GENERATED_USER_BYTES + 1], password[2 * GENERATED_PASSWORD_BYTES + 1];
+    uint8_t bytes[GENERATED_USER_BYTES + GENERATED_PASSWORD_BYTES];
+    random_bytes(bytes, sizeof bytes);
+    hex_encode(bytes, GENERATED_USER_BYTES, user);
+    hex_encode(bytes + GENERATED_USER_BYTES, GENERATED_PASSWORD_BYTES, password);
+    explicit_bzero(bytes, sizeof bytes);
+    int r = place_file(path, user, password);
     if (r == 0)
         r = credentials_new(user, password, ret_credentials);
     explicit_bzero(password, sizeof password);
@@ -155,8 +163,9 @@ int credentials_open(const char *path, struct credentials **ret_credentials, boo
     if (fd < 0 && errno != ENOENT)
         return -errno;
     if (fd < 0) {
-        *ret_made = true;
-        return make_file(path, ret_credentials);
+        int r = make_file(path, ret_credentials);
+        *ret_made = r == 0;
+        return r;
     }
     int r = parse_file(fd, ret_credentials);
     close(fd);

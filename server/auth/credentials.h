@@ -25,7 +25,7 @@ struct credentials;
 int credentials_new(const char *root_user, const char *root_password, struct credentials **ret_credentials);
 /* The root credential from a file of two lines, CAIRN_ROOT_USER=… and CAIRN_ROOT_PASSWORD=…. A file that is not there
  * is made (mode 0600, durable) with a generated one, and *ret_made is true. -EACCES when others than its owner may read
- * it; -EINVAL when it does not parse; a negative errno. */
+ * it; -EINVAL when it does not parse, or takes 1 KiB or more; a negative errno. */
 int credentials_open(const char *path, struct credentials **ret_credentials, bool *ret_made);
 /* Wipes the secrets. Accepts NULL. */
 void credentials_free(struct credentials **credentials);
