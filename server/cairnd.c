@@ -102,7 +102,8 @@ static int handle(struct http_request *request, void *arg)
 {
     struct daemon *d = arg;
     int r;
-    if (admin_wants(request))
+    bool in_path = !uri_bucket_of_host(request->host, d->domains, opt.domains.count).ptr;
+    if (in_path && admin_wants(request)) /* of a bucket in the host they are keys as any other */
         r = admin_handle(request, &d->admin);
     else if (posix_wants(request))
         r = posix_handle(request, d->posix);
@@ -152,19 +153,24 @@ static void observe(const struct http_request *request, const struct http_result
 
 /* ---- opening, one part after another ---- */
 
+static int add_volumes(struct daemon *d, const char *argument)
+{
+    if (strstr(argument, "://"))
+        return refuse(-EINVAL, argument, "drives are folders of this host");
+    int r = volumes_expand(span_cstr(argument), &d->arena, &d->volumes);
+    return r < 0 ? refuse(r, argument, r == -EINVAL ? "a range is written {1...4}" : NULL) : 0;
+}
+
 static int collect_volumes(struct daemon *d, char **operands, int count)
 {
     int first = count > 0 && strcmp(operands[0], "server") == 0; /* "server /data{1...4}", as people type it */
-    for (int i = first; i < count; i++) {
-        int r = volumes_expand(span_cstr(operands[i]), &d->arena, &d->volumes);
-        if (r < 0)
-            return refuse(r, operands[i], "a range is written {1...4}");
-    }
-    for (size_t i = 0; count == first && i < opt.volumes.count; i++) {
-        int r = volumes_expand(span_cstr(opt.volumes.items[i]), &d->arena, &d->volumes);
-        if (r < 0)
-            return refuse(r, opt.volumes.items[i], "a range is written {1...4}");
-    }
+    int r = 0;
+    for (int i = first; i < count && r == 0; i++)
+        r = add_volumes(d, operands[i]);
+    for (size_t i = 0; count == first && i < opt.volumes.count && r == 0; i++)
+        r = add_volumes(d, opt.volumes.items[i]);
+    if (r < 0)
+        return r;
     if (d->volumes.count == 0)
         return refuse(-EINVAL, "no drives", "name one folder for each, as in cairnd /data{1...4}");
     return 0;
@@ -184,6 +190,18 @@ static int open_store(struct daemon *d)
     return 0;
 }
 
+static const char *why_no_credential(int error)
+{
+    switch (error) {
+    case -EACCES:
+        return "it must be readable, and by its owner alone (chmod 600)";
+    case -EINVAL:
+        return "it takes the lines CAIRN_ROOT_USER=... (3 characters at least) and CAIRN_ROOT_PASSWORD=... (8)";
+    default:
+        return NULL;
+    }
+}
+
 static int open_credentials(struct daemon *d)
 {
     if (opt.user || opt.password) {
@@ -196,8 +214,25 @@ static int open_credentials(struct daemon *d)
     bool made;
     int r = path ? credentials_open(path, &d->credentials, &made) : -ENOMEM;
     if (r < 0)
-        return refuse(r, path ? path : "root credential", NULL);
+        return refuse(r, path ? path : "root credential", why_no_credential(r));
     log_info("credential", "file=%s made=%d", path, made);
+    return 0;
+}
+
+/* The distinct ports, which a Host header may bear or lack. */
+static int collect_ports(struct daemon *d)
+{
+    for (size_t i = 0; i < d->listener_count; i++) {
+        unsigned port = d->listeners[i].port;
+        size_t at = 0;
+        while (at < d->port_count && d->ports[at] != port)
+            at++;
+        if (port == 0 || at < d->port_count)
+            continue;
+        if (d->port_count == AUTH_PORTS_MAX)
+            return refuse(-E2BIG, "--address", "too many different ports");
+        d->ports[d->port_count++] = port;
+    }
     return 0;
 }
 
@@ -213,10 +248,7 @@ static int open_listeners(struct daemon *d)
             return refuse(r, opt.addresses.items[i], message);
         d->listener_count += (size_t)r;
     }
-    for (size_t i = 0; i < d->listener_count && d->port_count < AUTH_PORTS_MAX; i++)
-        if (d->listeners[i].port)
-            d->ports[d->port_count++] = d->listeners[i].port;
-    return 0;
+    return collect_ports(d);
 }
 
 static int spans_of(const struct option_list *list, const char *what, struct span *ret_spans, size_t cap)

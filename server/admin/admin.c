@@ -2,6 +2,7 @@
 
 #include "objstore/base/errors.h"
 #include "objstore/store.h"
+#include "server/s3/s3_error.h"
 
 static int health_live(struct http_request *request, struct admin *admin)
 {
@@ -69,7 +70,7 @@ int admin_handle(struct http_request *request, void *arg)
         return -ENOENT;
     request->operation = route->name;
     if (!span_is(request->head.method, "GET") && !span_is(request->head.method, "HEAD"))
-        return -ENOSYS;
+        return S3_METHOD_NOT_ALLOWED;
     bool open = route->who == ANYONE || (route->who == SCRAPER && admin->metrics_public);
     if (!open && !request->identity)
         return -EACCES;

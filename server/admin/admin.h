@@ -1,6 +1,6 @@
 /*
  * Admin: what operators, probes and scrapers ask. A few exact paths, which no bucket can shadow ("cairn" and "minio"
- * are refused as names of buckets).
+ * are refused as names of buckets). Where the host names a bucket (virtual-host style) they are keys as any other.
  *
  * path                           who may      answer
  * /cairn/health/live             anyone       200 while the process serves
@@ -30,8 +30,8 @@ struct admin {
 
 /* Whether the request is for one of the paths above. */
 bool admin_wants(const struct http_request *request);
-/* An http_handler for those; arg is the struct admin. -EACCES when the caller may not, -ENOSYS for a method other than
- * GET and HEAD; the reply has not begun then. */
+/* An http_handler for those; arg is the struct admin. -EACCES when the caller may not, S3_METHOD_NOT_ALLOWED
+ * for a method other than GET and HEAD; the reply has not begun then. */
 int admin_handle(struct http_request *request, void *arg);
 
 #endif
