@@ -76,6 +76,13 @@ size_t compound_room(const struct compound *c);
 /* Holds the inode for a handle. */
 int compound_hold(struct compound *c, uint64_t handle, uint64_t ino);
 
+/* ---- prepare.c ---- */
+
+/* Fills in the header, the operations and what they ask of the frame. -EPROTO, -ENOMEM. */
+int compound_decode(struct compound *c, struct span bytes);
+/* Room for the reply and its record; the bodies of WRITEs on stable storage. Blocks on the drives. */
+int compound_prepare(struct compound *c);
+
 /* ---- the frame around them ---- */
 
 /* Runs a prepared compound (ops, bodies, class, session are set) and leaves its reply in c->reply. */
