@@ -278,8 +278,10 @@ static int64_t next_deadline(struct http_connection *c)
 {
     const struct http_server_options *o = &c->server->options;
     int64_t now = clock_mono_ns();
-    if (c->stage == STAGE_REQUEST && c->saved.len == 0)
+    if (c->stage == STAGE_REQUEST && c->saved.len == 0) {
+        c->stage_deadline = 0;
         return now + o->idle_ns;
+    }
     if (c->stage_deadline == 0)
         c->stage_deadline = now + o->head_ns;
     return c->stage_deadline;

@@ -77,6 +77,21 @@ int exchange_wait(struct http_exchange *x, struct patience *patience)
     return rc;
 }
 
+void exchange_look_at_clock(struct http_exchange *x)
+{
+    if (x->overtime || clock_mono_ns() - x->request.started < OVERTIME_NS)
+        return;
+    x->overtime = true;
+    http_seat_leave();
+}
+
+static void end_overtime(struct http_exchange *x)
+{
+    if (x->overtime)
+        http_seat_take();
+    x->overtime = false;
+}
+
 /* ---- the request ---- */
 
 /* Sixteen hex digits that do not repeat and that nobody can count by (SplitMix64 of a random start). */
@@ -156,6 +171,7 @@ static void finish(struct http_exchange *x)
         d->fn(d->arg);
     x->deferred = NULL;
     count(x);
+    end_overtime(x);
     arena_reset(&x->request.arena);
 }
 

@@ -42,6 +42,7 @@
 #define LINGER_NS (2 * NS_PER_SEC)
 #define REQUESTS_PER_TURN 64 /* then other connections get their turn */
 #define ACCEPTS_PER_TURN 16
+#define OVERTIME_NS (5 * NS_PER_MS)
 #define PARKED_QUEUE_MAX (1024u * 1024)
 
 /* ---- what epoll points at ---- */
@@ -133,6 +134,7 @@ struct http_exchange {
     size_t scanned;   /* of it, by the head's parser */
     size_t head_size; /* input[0 … head_size) is the head of the request in work */
     bool close_after;
+    bool overtime;  /* has given its seat up until it is over */
     int body_error; /* of http_body_read; stays */
     bool body_ended;
     struct http_parked *parked; /* by the handler */
@@ -181,6 +183,10 @@ void exchange_thread_begin(struct seats *seats);
 bool exchange_serve(struct http_exchange *x);
 /* Answers bytes that are no request; the connection is then to be closed. */
 void exchange_refuse(struct http_exchange *x, int error);
+/* To be called now and then: a request that takes longer than OVERTIME_NS is no short one. It gives its seat up for the
+ * rest of its time, and leaves it to the kernel to share the cores, or two large uploads would keep every small request
+ * waiting. */
+void exchange_look_at_clock(struct http_exchange *x);
 /* Waits for what the stream wants, giving the seat up. 0, CAIRN_EDEADLINE, CAIRN_ECLOSED. */
 int exchange_wait(struct http_exchange *x, struct patience *patience);
 

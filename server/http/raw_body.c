@@ -3,7 +3,7 @@
 #include "objstore/base/errors.h"
 #include "server/http/http_priv.h"
 
-enum { DRAIN_STEP = 32 * 1024 };
+enum { DRAIN_STEP = 32 * 1024, SMALL_READ = 4096 };
 
 /* ---- the lowest stage: bytes off the connection, the transfer coding undone ---- */
 
@@ -26,7 +26,6 @@ static ptrdiff_t receive(struct http_exchange *x, void *ret_bytes, size_t len)
     for (;;) {
         ssize_t got = stream_read(&x->connection->stream, ret_bytes, len);
         if (got > 0) {
-            x->raw.received += (uint64_t)got;
             x->raw.patience.moved += (uint64_t)got;
             return got;
         }
@@ -45,8 +44,19 @@ static size_t take_input(struct http_exchange *x, void *ret_bytes, size_t len)
     size_t part = len < have ? len : have;
     memcpy(ret_bytes, x->input + x->begin, part);
     x->begin += part;
-    x->raw.received += part;
     return part;
+}
+
+/* Reads more behind the head; all that stood there has been used. At most limit bytes, so that none of the next request
+ * is taken. */
+static int refill(struct http_exchange *x, uint64_t limit)
+{
+    x->begin = x->end = x->head_size;
+    size_t room = INPUT_SIZE - x->end;
+    ptrdiff_t got = receive(x, x->input + x->end, room < limit ? room : (size_t)limit);
+    if (got > 0)
+        x->end += (size_t)got;
+    return got < 0 ? (int)got : 0;
 }
 
 static ptrdiff_t read_length(struct http_exchange *x, void *ret_bytes, size_t len)
@@ -55,23 +65,18 @@ static ptrdiff_t read_length(struct http_exchange *x, void *ret_bytes, size_t le
     if (len > raw->left)
         len = (size_t)raw->left;
     ptrdiff_t got = (ptrdiff_t)take_input(x, ret_bytes, len);
-    if (got == 0)
+    if (got == 0 && len < SMALL_READ &&
+        len < raw->left) { /* a stage above that nears its end asks for a few bytes at a time */
+        got = refill(x, raw->left);
+        got = got < 0 ? got : (ptrdiff_t)take_input(x, ret_bytes, len);
+    } else if (got == 0) {
         got = receive(x, ret_bytes, len);
+    }
     if (got < 0)
         return fail(x, (int)got);
     raw->left -= (uint64_t)got;
     raw->done = raw->left == 0;
     return got;
-}
-
-/* Reads more behind the head; all that stood there was decoded. */
-static int refill(struct http_exchange *x)
-{
-    x->begin = x->end = x->head_size;
-    ptrdiff_t got = receive(x, x->input + x->end, INPUT_SIZE - x->end);
-    if (got > 0)
-        x->end += (size_t)got;
-    return got < 0 ? (int)got : 0;
 }
 
 static ptrdiff_t read_chunked(struct http_exchange *x, void *ret_bytes, size_t len)
@@ -91,7 +96,7 @@ static ptrdiff_t read_chunked(struct http_exchange *x, void *ret_bytes, size_t l
             return 0;
         }
         if (step == DECODE_MORE && x->begin == x->end)
-            step = refill(x);
+            step = refill(x, UINT64_MAX);
         if (step < 0)
             return fail(x, step);
     }
@@ -117,7 +122,11 @@ static ptrdiff_t raw_read(struct http_body *body, void *ret_bytes, size_t len)
     }
     if (raw->done)
         return 0;
-    return raw->kind == RAW_LENGTH ? read_length(x, ret_bytes, len) : read_chunked(x, ret_bytes, len);
+    exchange_look_at_clock(x);
+    ptrdiff_t got = raw->kind == RAW_LENGTH ? read_length(x, ret_bytes, len) : read_chunked(x, ret_bytes, len);
+    if (got > 0)
+        raw->received += (uint64_t)got;
+    return got;
 }
 
 void raw_body_begin(struct http_exchange *x)

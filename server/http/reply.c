@@ -74,6 +74,7 @@ int exchange_write(struct http_exchange *x, struct iovec *iov, int count)
     struct reply *r = &x->reply;
     if (r->cut)
         return CAIRN_ECLOSED;
+    exchange_look_at_clock(x);
     iov = advance(iov, &count, 0);
     while (count > 0) {
         ssize_t written = stream_write(&x->connection->stream, iov, count);

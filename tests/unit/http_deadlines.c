@@ -260,3 +260,50 @@ Test(http_deadlines, a_stop_cuts_what_does_not_end_by_its_deadline)
     cr_assert_eq(http_server_stop(bed.server, clock_mono_ns() + 100 * NS_PER_MS), 0);
     close(fd);
 }
+
+/* ---- long requests ---- */
+
+static atomic_bool enough;
+
+/* As fast as the peer reads, until it is enough. */
+static int send_much_or_little(struct http_request *request, void *arg)
+{
+    static const char part[65536];
+    if (!span_is(request->head.path, "/much"))
+        return http_bed_echo(request, arg);
+    int rc = http_reply_begin(request, 200, HTTP_LENGTH_UNKNOWN);
+    while (rc == 0 && !atomic_load(&enough))
+        rc = http_reply_send(request, part, sizeof(part));
+    return rc < 0 ? rc : http_reply_end(request);
+}
+
+static void *read_on(void *arg)
+{
+    int fd = *(int *)arg;
+    static _Thread_local char bytes[65536];
+    ssize_t got;
+    while ((got = recv(fd, bytes, sizeof(bytes), 0)) > 0 && !atomic_load(&enough))
+        ;
+    close(fd);
+    return NULL;
+}
+
+Test(http_deadlines, large_transfers_do_not_keep_small_requests_waiting)
+{
+    enum { LARGE = 4 };
+    int fds[LARGE];
+    bed.options.seats = 1;
+    bed.options.handle = send_much_or_little;
+    http_bed_start(&bed);
+    pthread_t readers[LARGE];
+    for (int i = 0; i < LARGE; i++) {
+        fds[i] = http_bed_connect(&bed);
+        http_bed_send(fds[i], "GET /much HTTP/1.1\r\nHost: x\r\n\r\n");
+        pthread_create(&readers[i], NULL, read_on, &fds[i]);
+    }
+    for (int i = 0; i < 100; i++)
+        http_bed_talk(&bed, "GET /little HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    atomic_store(&enough, true);
+    for (int i = 0; i < LARGE; i++)
+        pthread_join(readers[i], NULL);
+}
