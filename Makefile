@@ -116,6 +116,10 @@ run:
 check:
 	tools/bootstrap check
 	mkdir -p build && tools/check
+check-long:
+	tools/bootstrap long
+	$(MAKE) -j$$(nproc) all
+	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/long
 bench:
 	tools/bootstrap bench
 	$(MAKE) -j$$(nproc) all

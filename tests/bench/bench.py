@@ -171,7 +171,7 @@ class Mount:
 
     def __init__(self, kind, folder, daemon, bucket="mount"):
         self.kind, self.path, self.process = kind, os.path.join(folder, f"mnt-{kind}"), None
-        os.makedirs(self.path)
+        os.makedirs(self.path, exist_ok=True)
         environment = dict(os.environ, AWS_ACCESS_KEY_ID=ACCESS, AWS_SECRET_ACCESS_KEY=SECRET)
         log = os.path.join(folder, f"{kind}.log")
         if kind == "cairnfs":
@@ -357,7 +357,7 @@ def measure_mount(kind, folder, daemon, options):
     try:
         figures = {"write": sequential(mount.path, "write", options.file_mib * MIB) / 1e6}
         mount.stop()
-        mount = Mount(kind, folder + "/again", daemon)
+        mount = Mount(kind, folder, daemon)  # a fresh mount: nothing of the file is in its caches
         figures["read"] = sequential(mount.path, "read", options.file_mib * MIB) / 1e6
         figures["random"] = random_read(mount.path, options.seconds)
         figures["create"] = create_files(mount.path, options.files if kind in ("cairnfs", "passthrough") else options.files // 10)
