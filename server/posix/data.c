@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "server/posix/compound.h"
+#include "server/s3/s3_error.h"
 
+/* 0, or the S3 error for a query that is not what this request takes. */
 static int take_query(const struct http_request *request, uint32_t need, uint32_t may, struct posix_stream *ret_stream)
 {
     *ret_stream = (struct posix_stream){0};
@@ -13,9 +15,9 @@ static int take_query(const struct http_request *request, uint32_t need, uint32_
         if (span_is(pair->name, "cairn") || span_starts(pair->name, SPAN_LIT("X-Amz-")))
             continue;
         if (posix_query_take(pair->name, pair->value, ret_stream) < 0)
-            return CAIRN_ESYNTAX;
+            return S3_INVALID_ARGUMENT;
     }
-    return (ret_stream->given & need) == need && !(ret_stream->given & ~(need | may)) ? 0 : CAIRN_ESYNTAX;
+    return (ret_stream->given & need) == need && !(ret_stream->given & ~(need | may)) ? 0 : S3_INVALID_ARGUMENT;
 }
 
 /* Trouble with the session is told in the dialect, for the client mends it. */
@@ -103,7 +105,7 @@ int posix_data_get(struct posix *posix, const struct posix_caller *caller, struc
     struct snapshot snapshot = {0};
     int rc = take_query(request, POSIX_GIVEN_GET, 0, &stream);
     if (rc < 0 || stream.off == POSIX_OFF_END)
-        return CAIRN_ESYNTAX;
+        return S3_INVALID_ARGUMENT;
     rc = posix_session_get(posix, stream.session, stream.generation, caller, true, &session);
     if (rc < 0)
         return refuse(posix, request, 0, rc);
@@ -147,8 +149,8 @@ static int receive(struct posix *posix, struct http_request *request, struct bod
 static int check_length(const struct http_request *request)
 {
     if (!request->has_length)
-        return CAIRN_ESYNTAX;
-    return request->content_length > BODY_MAX ? CAIRN_ETOOBIG : 0;
+        return S3_MISSING_CONTENT_LENGTH;
+    return request->content_length > BODY_MAX ? S3_ENTITY_TOO_LARGE : 0;
 }
 
 /* The PUT as the compound that it is: one WRITE, and an FSYNC behind it. */

@@ -4,6 +4,7 @@
 
 #include "objstore/base/hash.h"
 #include "server/posix/posix_priv.h"
+#include "server/s3/s3_error.h"
 
 #define KEEPALIVE_NS (10 * NS_PER_SEC)
 #define BUFFERS_KEPT 16
@@ -67,11 +68,13 @@ int posix_handle(struct http_request *request, void *arg)
     struct span key;
     const struct route *route = route_of(request);
     if (!route)
-        return -EINVAL;
+        return S3_INVALID_REQUEST;
     request->operation = route->operation;
     int rc = uri_split_path(request->head.path, &request->arena, &caller.bucket, &key);
+    if (rc == CAIRN_ESYNTAX)
+        rc = S3_INVALID_URI;
     if (rc == 0 && key.len)
-        rc = -EINVAL;
+        rc = S3_INVALID_REQUEST;
     if (rc == 0)
         rc = authorize(posix, request, caller.bucket);
     return rc < 0 ? rc : route->serve(posix, &caller, request);
