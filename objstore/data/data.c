@@ -257,10 +257,9 @@ static uint64_t set_total(struct erasure_set *set)
     uint64_t least = UINT64_MAX;
 
     for (unsigned i = 0; i < set->n; i++) {
-        struct drive *drive = drive_set_get(set->drives, i);
         struct drive_space space;
 
-        if (!drive || drive_space(drive, &space) < 0)
+        if (drive_set_space(set->drives, i, &space) < 0)
             continue;
         uint64_t reserve = data_reserve(set->data->reserve, space.total);
         uint64_t usable = space.total > reserve ? space.total - reserve : 0;

@@ -40,7 +40,8 @@ void blob_writer_free(struct blob_writer **writer);
  * when the mutation is. */
 int blob_commit(struct index_txn *txn, struct blob_writer *writer, uint32_t refs);
 /* Adds by (which may be negative) to the references. At zero the blob is marked freed: the reclaimer takes it after
- * the commit. CAIRN_ECORRUPT when there is no such blob. */
+ * the commit, and nothing brings it back, so a mutation that moves a reference adds before it takes away.
+ * CAIRN_ECORRUPT when there is no such blob, or it was freed. */
 int blob_ref(struct index_txn *txn, struct data *data, uint64_t blob_id, int32_t by);
 
 /* The first blob whose id is at least from, and its references; 0 references: it waits to be reclaimed. For verification. -ENOENT at the end. */
@@ -68,7 +69,7 @@ struct data_options {
     uint64_t          reserve;  /* bytes kept free on each drive, so that the index can always commit a delete; 0: the default */
 };
 
-/* The bytes that a drive of total bytes keeps free: option, or the default, one in fifty up to 1 GiB, when that is 0. */
+/* The bytes that a drive of total bytes (as drive_set_space has them) keeps free: option, or the default, one in fifty up to 1 GiB, when that is 0. */
 uint64_t data_reserve(uint64_t option, uint64_t total);
 /* Opens: recovers segments that were open when the last process ended (their unreferenced ranges are reclaimed), and starts the
  * reclaimer's thread. */

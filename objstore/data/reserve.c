@@ -26,6 +26,7 @@
 #define OWN_SEGMENT (64ull << 20) /* blobs from this length on get a segment of their own */
 #define SPACE_SHARE 16            /* a segment takes at most one in so many of the free bytes */
 #define SPACE_VALID_NS NS_PER_SEC
+#define SEGMENT_MIN (4ull << 20) /* but so much, where there is */
 
 /* ---- free space; the caller holds set->lock ---- */
 
@@ -37,11 +38,10 @@ static void space_ask(struct erasure_set *set)
         return;
     set->space_at = now;
     for (unsigned i = 0; i < set->n; i++) {
-        struct drive *drive = drive_set_get(set->drives, i);
-        struct drive_space space = {0, 0};
+        struct drive_space space;
 
-        if (drive)
-            (void)drive_space(drive, &space);
+        if (drive_set_space(set->drives, i, &space) < 0)
+            space = (struct drive_space){0};
         uint64_t reserve = data_reserve(set->data->reserve, space.total);
         set->space_free[i] = space.free > reserve ? space.free - reserve : 0;
     }
@@ -151,10 +151,22 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     return 0;
 }
 
+/* Small disks get small segments, but a nearly full one is not cut to crumbs. */
+static uint64_t shared_size(const struct erasure_set *set, uint64_t length, uint64_t space)
+{
+    uint64_t size = space / SPACE_SHARE;
+
+    if (size < SEGMENT_MIN)
+        size = space < SEGMENT_MIN ? space : SEGMENT_MIN;
+    if (size > set->data->segment_size)
+        size = set->data->segment_size;
+    return size > length ? size : length;
+}
+
 /* A segment for at least length bytes; a shared one for more, where there is room. */
 static int segment_open_new(struct erasure_set *set, uint64_t length, bool own, struct segment **ret_segment)
 {
-    uint64_t least, size = length;
+    uint64_t least;
     unsigned quorum = drive_set_quorum(set->drives);
 
     if ((unsigned)__builtin_popcount(drive_set_online(set->drives)) < quorum)
@@ -165,11 +177,7 @@ static int segment_open_new(struct erasure_set *set, uint64_t length, bool own, 
         set->space_at = 0;
         return -ENOSPC;
     }
-    if (!own && size < least / SPACE_SHARE)
-        size = least / SPACE_SHARE;
-    if (!own && size > set->data->segment_size)
-        size = length > set->data->segment_size ? length : set->data->segment_size;
-    return segment_create(set, size, places, ret_segment);
+    return segment_create(set, own ? length : shared_size(set, length, least), places, ret_segment);
 }
 
 /* ---- reservations ---- */

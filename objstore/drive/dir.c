@@ -134,11 +134,13 @@ static int dir_sync_folder(struct drive *drive, const char *folder)
 static int dir_space(struct drive *drive, struct drive_space *ret_space)
 {
     struct statvfs st;
+    struct stat folder;
 
-    if (fstatvfs(dir_fd(drive), &st) < 0)
+    if (fstatvfs(dir_fd(drive), &st) < 0 || fstat(dir_fd(drive), &folder) < 0)
         return -errno;
     ret_space->total = (uint64_t)st.f_blocks * st.f_frsize;
     ret_space->free = (uint64_t)st.f_bavail * st.f_frsize;
+    ret_space->device = folder.st_dev;
     return 0;
 }
 

@@ -25,6 +25,7 @@ enum drive_open { DRIVE_READ, DRIVE_READ_WRITE, DRIVE_CREATE /* read-write; -EEX
 struct drive_space {
     uint64_t total; /* bytes of the filesystem */
     uint64_t free;  /* bytes that we may still write */
+    uint64_t device; /* the same number for drives of one file system */
 };
 
 /* Called for each name in a folder ("." and ".." left out); a result other than 0 ends the walk and is its result. */

@@ -436,6 +436,8 @@ static int opening_recognise(struct opening *o, struct drives **ret_drives)
         return r;
     memcpy(drives->id, most->deployment, UUID_SIZE);
     r = folders_place(o, most, drives);
+    if (r == 0)
+        r = drives_find_sharers(drives);
     if (r < 0)
         drives_close(&drives);
     else

@@ -114,6 +114,43 @@ int drive_set_miss(struct drive_set *set, unsigned place, const char *path, int 
     return place_name(p, path);
 }
 
+struct tenant {
+    uint64_t device;
+    struct place *place;
+};
+
+static int tenant_compare(const void *a, const void *b)
+{
+    const struct tenant *x = a, *y = b;
+
+    return x->device < y->device ? -1 : x->device > y->device;
+}
+
+int drives_find_sharers(struct drives *drives)
+{
+    size_t size = drives->sets[0]->size, count = 0;
+    struct tenant *tenants = calloc(drives->set_count * size, sizeof(*tenants));
+
+    if (!tenants)
+        return -ENOMEM;
+    for (size_t i = 0; i < drives->set_count * size; i++) {
+        struct place *place = &drives->sets[i / size]->places[i % size];
+        struct drive_space space;
+
+        if (place->drive && drive_space(place->drive, &space) == 0)
+            tenants[count++] = (struct tenant){space.device, place};
+    }
+    qsort(tenants, count, sizeof(*tenants), tenant_compare);
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first; end < count && tenants[end].device == tenants[first].device; end++)
+            ;
+        for (size_t i = first; i < end; i++)
+            tenants[i].place->sharers = (unsigned)(end - first);
+    }
+    free(tenants);
+    return 0;
+}
+
 /* ---- use ---- */
 
 size_t drives_set_count(const struct drives *drives)
@@ -210,10 +247,26 @@ void drive_set_note(struct drive_set *set, unsigned place, enum drive_event even
         place_give_up(set, place, error < 0 ? error : -EIO);
 }
 
+static int place_space(const struct place *p, struct drive_space *ret_space)
+{
+    int r = p->drive ? drive_space(p->drive, ret_space) : -ENODEV;
+
+    if (r == 0 && p->sharers > 1) {
+        ret_space->total /= p->sharers;
+        ret_space->free /= p->sharers;
+    }
+    return r;
+}
+
+int drive_set_space(const struct drive_set *set, unsigned place, struct drive_space *ret_space)
+{
+    return drive_set_get(set, place) ? place_space(&set->places[place], ret_space) : -ENODEV;
+}
+
 void drive_set_status(struct drive_set *set, unsigned place, struct drive_status *ret_status)
 {
     struct place *p = &set->places[place];
-    struct drive_space space = {0, 0};
+    struct drive_space space;
 
     assert(place < set->size);
     memset(ret_status, 0, sizeof(*ret_status));
@@ -221,7 +274,7 @@ void drive_set_status(struct drive_set *set, unsigned place, struct drive_status
     uuid_text(p->id, ret_status->id);
     ret_status->error = p->error;
     ret_status->state = !p->drive ? DRIVE_MISSING : p->error ? DRIVE_FAULTY : DRIVE_ONLINE;
-    if (p->drive && drive_space(p->drive, &space) == 0) {
+    if (place_space(p, &space) == 0) {
         ret_status->total = space.total;
         ret_status->free = space.free;
     }

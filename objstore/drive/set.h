@@ -73,6 +73,10 @@ struct drive *drive_set_get(const struct drive_set *set, unsigned place);
 /* Bitmap of the places where drive_set_get gives a drive. */
 uint32_t drive_set_online(const struct drive_set *set);
 
+/* Total and free bytes of the drive at a place. Of a file system that several drives of the deployment share, each has its equal
+ * part, so that sums are right and none is promised twice. May block shortly. -ENODEV; errors of statvfs. */
+int drive_set_space(const struct drive_set *set, unsigned place, struct drive_space *ret_space);
+
 enum drive_event {
     DRIVE_GOOD,        /* an operation on the disk succeeded */
     DRIVE_READ_ERROR,  /* … failed with something other than a full disk */
@@ -92,7 +96,7 @@ struct drive_status {
     char             id[DRIVE_UUID_TEXT];
     enum drive_state state;
     int              error; /* why it is faulty or missing; 0 otherwise */
-    uint64_t         total, free; /* bytes of its file system; 0 when it does not answer */
+    uint64_t         total, free; /* as drive_set_space; 0 when it does not answer */
     uint64_t         counts[DRIVE_EVENTS]; /* DRIVE_GOOD is not counted */
 };
 /* May block shortly on statvfs. */

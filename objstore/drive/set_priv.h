@@ -13,6 +13,7 @@ struct place {
     char         *index_path;
     struct drive *drive; /* NULL when it was missing at open */
     uint8_t       id[UUID_SIZE];
+    unsigned      sharers; /* drives on its file system, itself too */
     _Atomic int   error;          /* 0: online; else why not */
     atomic_uint   errors_in_a_row;
     _Atomic uint64_t counts[DRIVE_EVENTS];
@@ -37,6 +38,8 @@ struct drives {
 int drives_new(size_t set_count, unsigned set_size, unsigned parity, struct drives **ret_drives);
 /* Puts a drive in its place, online; the set owns it from now on. path is copied. -ENOMEM, and then nothing changed hands. */
 int drive_set_put(struct drive_set *set, unsigned place, const char *path, struct drive *drive);
+/* Finds which drives share a file system, once all are in their places. */
+int drives_find_sharers(struct drives *drives);
 /* Says why a place is empty; path may be NULL. */
 int drive_set_miss(struct drive_set *set, unsigned place, const char *path, int error);
 void uuid_text(const uint8_t uuid[UUID_SIZE], char ret_text[DRIVE_UUID_TEXT]);

@@ -347,6 +347,19 @@ Test(drive_identity, impossible_layouts_are_refused)
     drives_close(&drives);
 }
 
+Test(drive_identity, drives_of_one_file_system_share_its_space)
+{
+    struct drives *drives = NULL;
+    struct drive_space whole, part;
+
+    cr_assert_eq(open_list(names, 4, -1, &drives), 0);
+    struct drive_set *set = drives_sets(drives)[0];
+    cr_assert_eq(drive_space(drive_set_get(set, 0), &whole), 0);
+    cr_assert_eq(drive_set_space(set, 0, &part), 0);
+    cr_assert_eq(part.total, whole.total / 4);
+    drives_close(&drives);
+}
+
 /* ---- a format that is cut short ---- */
 
 static struct drive *wrapped[4];
