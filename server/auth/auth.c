@@ -67,6 +67,12 @@ static int malformed(const struct check *c)
     return c->stated.source == SIGV4_QUERY ? S3_AUTH_QUERY_PARAMETERS : S3_AUTH_HEADER_MALFORMED;
 }
 
+/* A query of Version 4 that lacks its algorithm or names another, not one of Version 2. */
+static bool is_query_v4(const struct check *c)
+{
+    return c->stated.source == SIGV4_QUERY && !uri_query_has(&c->request->query, "AWSAccessKeyId");
+}
+
 /* The S3 error for what a check found; detail names what was wrong. */
 static int sigv4_error(struct check *c, enum sigv4_status status, struct span detail)
 {
@@ -78,6 +84,8 @@ static int sigv4_error(struct check *c, enum sigv4_status status, struct span de
     case SIGV4_NOMEM:
         return -ENOMEM;
     case SIGV4_NOT_V4:
+        if (is_query_v4(c))
+            return S3_AUTH_QUERY_PARAMETERS;
         c->detail.message =
             SPAN_LIT("The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
         return S3_INVALID_REQUEST;
@@ -93,6 +101,7 @@ static int sigv4_error(struct check *c, enum sigv4_status status, struct span de
     case SIGV4_BAD_EXPIRES:
         return malformed(c);
     case SIGV4_NO_DATE:
+        return c->stated.source == SIGV4_QUERY ? malformed(c) : S3_ACCESS_DENIED;
     case SIGV4_NOT_YET:
         return S3_ACCESS_DENIED;
     case SIGV4_EXPIRED:
