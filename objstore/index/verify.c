@@ -9,12 +9,15 @@
  * used, since all its other records are good.
  *
  * What it knows of LMDB's format 1 on 64-bit little-endian machines; offsets in bytes.
- *   page      0 number (8), 10 flags (2), 12 lower (2), 14 upper (2), 16 … lower: offsets of nodes (2 each); nodes from
- * upper on node      0 low and 2 high part of the data's length, or of a child's page number, which 4 continues; 4
- * flags, 6 key's length, 8 key, data overflow  the data of a large value follows the first page's 16-byte head through
- * consecutive pages meta      pages 0 and 1; from 16 on: 0 magic (4), 4 version (4), 24 and 72 the trees of free pages
- * and records, 120 last page, 128 number of the commit; the higher is in force tree      0 page size (4, of the first),
- * 4 flags (2), 6 depth (2), 8 branch, 16 leaf and 24 overflow pages, 32 entries, 40 root page
+ *
+ *   page      0 number (8), 10 flags (2), 12 lower (2), 14 upper (2), 16 … lower: offsets of nodes (2 each); nodes from upper on
+ *   node      0 low and 2 high part of the data's length, or of a child's page number, which 4 continues; 4 flags, 6 key's length,
+ *             8 key, data
+ *   overflow  0 number (8), 10 flags (2), 12 how many pages it has (4); the data of a large value follows that head
+ *   meta      pages 0 and 1; from 16 on: 0 magic (4), 4 version (4), 24 and 72 the trees of free pages and records, 120 last
+ *             page, 128 number of the commit; the higher is in force
+ *   tree      0 page size (4, of the first), 4 flags (2), 6 depth (2), 8 branch, 16 leaf and 24 overflow pages, 32 entries,
+ *             40 root page
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -34,7 +37,7 @@ enum {
     PAGE_MOST = 65536,
 };
 
-enum { BRANCH = 0x01, LEAF = 0x02, KIND_MASK = 0x6f };
+enum { BRANCH = 0x01, LEAF = 0x02, OVERFLOW = 0x04, KIND_MASK = 0x6f };
 enum { BIG = 0x01 };
 enum { INTEGER_KEYS = 0x08, NO_SUBDIR = 0x4000 }; /* flags of the tree of free pages */
 
@@ -136,11 +139,23 @@ static bool verify_value(struct verify *v, struct span key, struct span value)
     return true;
 }
 
+/* How many pages a large value has, as its first page says: more than it needs when a shorter one took the place of a
+ * longer within one commit. 0 when that can't be. */
+static uint64_t big_pages(const struct verify *v, uint64_t number, size_t len)
+{
+    char head[HEAD];
+    if (number >= v->pages || !read_at(v, head, sizeof(head), number * v->page_size) || get_le64(head) != number ||
+        (get_le16(head + 10) & KIND_MASK) != OVERFLOW)
+        return 0;
+    uint64_t count = get_le32(head + 12);
+    return count >= (HEAD - 1 + (uint64_t)len) / v->page_size + 1 ? count : 0;
+}
+
 static bool verify_big(struct verify *v, uint64_t number, size_t len)
 {
-    uint64_t count = (HEAD - 1 + (uint64_t)len) / v->page_size + 1;
+    uint64_t count = big_pages(v, number, len);
     v->found.overflows += count;
-    if (!use_pages(v, number, count))
+    if (count == 0 || !use_pages(v, number, count))
         return false;
     if (!v->is_free)
         return true;
