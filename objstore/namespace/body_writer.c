@@ -14,11 +14,10 @@ struct body_writer {
     char bytes[];             /* length of them without a blob */
 };
 
-int body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_writer)
+static int writer_new(struct ns *ns, uint64_t length, bool small, struct body_writer **ret_writer)
 {
     if (length > BODY_MAX)
         return CAIRN_ETOOBIG;
-    bool small = length <= NS_INLINE_MAX;
     struct body_writer *writer = malloc(sizeof(*writer) + (small ? length : 0));
     if (!writer)
         return -ENOMEM;
@@ -30,6 +29,17 @@ int body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_wri
     }
     *ret_writer = writer;
     return 0;
+}
+
+int body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_writer)
+{
+    return writer_new(ns, length, length <= NS_INLINE_MAX, ret_writer);
+}
+
+int body_writer_new_for(struct ns *ns, uint64_t ino, uint64_t length, struct body_writer **ret_writer)
+{
+    bool small = length == 0 || (length <= NS_INLINE_MAX && !tidy_is_heavy(&ns->tidy, ino));
+    return writer_new(ns, length, small, ret_writer);
 }
 
 int body_write(struct body_writer *writer, const void *bytes, size_t len)

@@ -182,10 +182,12 @@ int extents_clear(struct ns_txn *txn, struct inode *inode, uint64_t from, uint64
             return r;
         uint64_t end = extent.off + extent.len;
         uint64_t first = extent.off > from ? extent.off : from, last = end < to ? end : to;
+        bool inlined = extent.bytes.ptr != NULL;
         r = extent_cut(txn, inode->body, &extent, from, to);
         if (r < 0)
             return r;
         inode->blocks -= last - first;
+        inode->inlined -= inlined ? last - first : 0;
         from = last;
     }
     return 0;
@@ -203,6 +205,7 @@ int extents_drop(struct ns_txn *txn, struct inode *inode)
         return r;
     inode->body = body;
     inode->blocks = 0;
+    inode->inlined = 0;
     return 0;
 }
 
@@ -246,6 +249,7 @@ int extents_add_inline(struct ns_txn *txn, struct inode *inode, uint64_t off, st
     index_cursor_close(&cursor);
     grown.bytes = span_make(copy, len);
     inode->blocks += bytes.len;
+    inode->inlined += bytes.len;
     r = extent_put(txn, inode->body, &grown);
     if (r == 0 && joined_right)
         r = extent_delete(txn, inode->body, off + bytes.len);

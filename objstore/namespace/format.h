@@ -16,6 +16,7 @@ enum ns_tag {
     TAG_GARBAGE  = 'G', /* id → garbage_record: what is keyed by id is being taken off */
     TAG_INODE    = 'I', /* ino → inode_record, packed attributes */
     TAG_DENTRY   = 'N', /* parent, name → dentry_record */
+    TAG_TIDY     = 'T', /* ino → tidy_record: many of its bytes lie in the index, and are to go to blobs */
     TAG_ORPHAN   = 'O', /* ino → orphan_record: no name is left, a holder is */
     TAG_PARTS    = 'Q', /* ino, number → boundary_record, packed checksums: a part of a completed upload */
     TAG_UPLOAD   = 'U', /* upload → upload_record, key, packed attributes */
@@ -60,9 +61,11 @@ struct inode_record {
     uint64_t parent;
     uint64_t content_version;
     uint64_t body;
+    uint64_t inlined;
+    uint64_t tidy_at;
     uint8_t  etag[16];
 } __attribute__((packed));
-_Static_assert(sizeof(struct inode_record) == 120, "on disk");
+_Static_assert(sizeof(struct inode_record) == 136, "on disk");
 
 enum extent_kind { EXTENT_INLINE = 1, EXTENT_BLOB = 2 };
 
@@ -90,6 +93,10 @@ struct counters_record {
 _Static_assert(sizeof(struct counters_record) == 24, "on disk");
 
 struct orphan_record {
+    uint8_t version;
+} __attribute__((packed));
+
+struct tidy_record {
     uint8_t version;
 } __attribute__((packed));
 

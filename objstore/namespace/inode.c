@@ -35,6 +35,8 @@ int inode_decode(uint64_t ino, struct span value, struct inode *ret_inode)
         .parent = le64toh(rec.parent),
         .version = le64toh(rec.content_version),
         .body = le64toh(rec.body),
+        .inlined = le64toh(rec.inlined),
+        .tidy_at = le64toh(rec.tidy_at),
         .parts = le32toh(rec.parts),
         .attrs = span_from(value, sizeof(rec)),
     };
@@ -63,6 +65,8 @@ static void inode_encode(const struct inode *inode, struct inode_record *ret_rec
         .parent = htole64(inode->parent),
         .content_version = htole64(inode->version),
         .body = htole64(inode->body),
+        .inlined = htole64(inode->inlined),
+        .tidy_at = htole64(inode->tidy_at),
     };
     memcpy(ret_record->etag, inode->etag, sizeof(inode->etag));
 }
@@ -107,8 +111,9 @@ int inode_put(struct ns_txn *txn, const struct inode *inode)
     memcpy(scratch, &record, sizeof(record));
     if (inode->attrs.len)
         memcpy(scratch + sizeof(record), inode->attrs.ptr, inode->attrs.len);
-    return index_put(txn->index, key_id(&key, TAG_INODE, inode->ino),
-                     span_make(scratch, sizeof(record) + inode->attrs.len));
+    int r = index_put(txn->index, key_id(&key, TAG_INODE, inode->ino),
+                      span_make(scratch, sizeof(record) + inode->attrs.len));
+    return r < 0 ? r : tidy_note(txn, inode);
 }
 
 int inode_new(struct ns_txn *txn, enum inode_type type, struct ns_owner owner, struct inode *ret_inode)

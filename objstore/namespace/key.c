@@ -189,7 +189,7 @@ static int directory_body(struct ns_txn *txn, const struct body_source *source, 
 {
     uint64_t old = inode->blocks ? inode->body : 0;
     int r = old ? number_new(txn, 0, &inode->body) : 0;
-    inode->blocks = 0;
+    inode->blocks = inode->inlined = 0;
     if (r == 0)
         r = source_link(txn, source, inode);
     if (r == 0 && old)

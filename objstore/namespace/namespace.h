@@ -28,6 +28,7 @@
 #define NS_NAME_MAX    255           /* bytes of a name in a mount */
 #define NS_PATH_MAX    4096          /* bytes of a symlink's target */
 #define NS_INLINE_MAX  8160          /* bytes of a body that lies in the index itself: two LMDB pages */
+#define NS_INLINE_FILE_MAX (1u << 20) /* bytes of one file that lie there, about */
 #define NS_XATTR_MAX   65536         /* bytes of one extended attribute's value */
 #define NS_LINK_MAX    65000
 
@@ -75,7 +76,9 @@ struct inode {
     uint64_t        blocks;  /* bytes that its extents cover; holes don't count */
     int64_t         atime, mtime, ctime, btime; /* ns since 1970 */
     uint64_t        parent;  /* INODE_DIR: the directory that holds it; NS_ROOT for a bucket and for the root */
-    uint64_t        body;    /* the number that its extents are keyed by: the namespace's own */
+    uint64_t        body;    /* the namespace's own: the number that its extents are keyed by, */
+    uint64_t        inlined; /* the bytes that lie in the index, */
+    uint64_t        tidy_at; /* and their number at which they are worth a look again */
     uint64_t        version; /* grows with every change of contents (and of a directory's entries): the caches' validator */
     uint8_t         etag[16];
     uint32_t        parts;
@@ -116,6 +119,9 @@ int ns_inode(struct ns_txn *txn, uint64_t ino, struct inode *ret_inode);
 /* A body on its way in. Up to NS_INLINE_MAX bytes stay in memory, more go to a blob; memory is bounded either way. */
 struct body_writer;
 int  body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_writer); /* exactly length bytes, 0 … 5 GiB */
+/* The same for ns_write into ino: when the index holds NS_INLINE_FILE_MAX bytes of that file already, short bodies go to blobs too, so that
+ * neither the index nor a reader has more of one file. */
+int  body_writer_new_for(struct ns *ns, uint64_t ino, uint64_t length, struct body_writer **ret_writer);
 int  body_write(struct body_writer *writer, const void *bytes, size_t len);
 /* All is given; waits until it is on stable storage (what goes to the index becomes so with the mutation). */
 int  body_writer_finish(struct body_writer *writer);

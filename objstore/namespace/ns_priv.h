@@ -14,6 +14,7 @@
 #include "objstore/namespace/hold.h"
 #include "objstore/namespace/namespace.h"
 #include "objstore/namespace/reap.h"
+#include "objstore/namespace/tidy.h"
 
 #define SCRATCH_SIZE (ATTRS_MAX + 4096u) /* the largest record that is put together: an inode with its attributes */
 
@@ -23,6 +24,7 @@ struct ns {
     struct holds holds;
     struct subscriber subscriber;
     struct reaper reaper;
+    struct tidy tidy;
     bool opened;   /* subscriber is initialised */
     char *scratch; /* SCRATCH_SIZE bytes; mutation */
 };

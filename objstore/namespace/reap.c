@@ -250,7 +250,7 @@ static struct hold *orphan_take(struct reaper *reaper)
     return hold;
 }
 
-static bool reaper_stopping(struct reaper *reaper)
+bool reaper_stopping(struct reaper *reaper)
 {
     pthread_mutex_lock(&reaper->lock);
     bool stop = reaper->stop;
@@ -258,7 +258,7 @@ static bool reaper_stopping(struct reaper *reaper)
     return stop;
 }
 
-/* All there is to do now. */
+/* All there is to do now: first what gives space back. */
 static int reaper_work(struct ns *ns)
 {
     struct hold *hold;
@@ -272,6 +272,8 @@ static int reaper_work(struct ns *ns)
         free(hold);
     }
     while (!reaper_stopping(&ns->reaper) && (r = ns_apply(ns, garbage_step, NULL, INDEX_DURABLE)) > 0)
+        ;
+    while (r >= 0 && !reaper_stopping(&ns->reaper) && (r = tidy_step(ns)) > 0)
         ;
     return r;
 }

@@ -33,6 +33,7 @@ struct reaper {
 
 int reaper_start(struct ns *ns);
 void reaper_stop(struct ns *ns);
+bool reaper_stopping(struct reaper *reaper);
 /* There is garbage; any thread, does not block. */
 void reaper_wake(struct reaper *reaper);
 /* Takes over a hold whose inode may be reaped. */

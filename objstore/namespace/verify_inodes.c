@@ -81,7 +81,7 @@ static int check_extents(struct verify *v, const struct inode *inode)
 {
     struct index_cursor cursor;
     struct extent extent;
-    uint64_t end = 0, blocks = 0;
+    uint64_t end = 0, blocks = 0, inlined = 0;
     int r = index_cursor_open(v->txn->index, &cursor);
     if (r < 0)
         return r;
@@ -91,14 +91,16 @@ static int check_extents(struct verify *v, const struct inode *inode)
             verify_finding(v, "inode %lu: extents overlap at %lu", inode->ino, extent.off);
         end = extent.off + extent.len;
         blocks += extent.len;
+        inlined += extent.bytes.len;
     }
     index_cursor_close(&cursor);
     if (r != -ENOENT)
         return verify_damage(v, r, "body", inode->body);
     if (end > inode->size)
         verify_finding(v, "inode %lu: an extent ends at %lu, behind the size %lu", inode->ino, end, inode->size);
-    if (blocks != inode->blocks)
-        verify_finding(v, "inode %lu: extents cover %lu bytes, not %lu", inode->ino, blocks, inode->blocks);
+    if (blocks != inode->blocks || inlined != inode->inlined)
+        verify_finding(v, "inode %lu: extents cover %lu bytes, %lu in the index, not %lu and %lu", inode->ino, blocks,
+                       inlined, inode->blocks, inode->inlined);
     return 0;
 }
 

@@ -55,7 +55,7 @@ static int write_body(struct compound *c, size_t i)
 {
     struct span data = c->ops[i].data;
     http_seat_leave();
-    int rc = body_writer_new(c->posix->ns, data.len, &c->bodies[i]);
+    int rc = body_writer_new_for(c->posix->ns, c->ops[i].ino, data.len, &c->bodies[i]);
     if (rc == 0)
         rc = body_write(c->bodies[i], data.ptr, data.len);
     if (rc == 0)

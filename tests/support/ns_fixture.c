@@ -378,11 +378,17 @@ static int do_write(struct ns_txn *txn, void *arg)
     return ns_write(txn, a->ino, a->off, a->body, &a->inode);
 }
 
+int nsf_write_body(uint64_t ino, uint64_t off, struct body_writer *body)
+{
+    struct name_args a = {.ino = ino, .off = off, .body = body};
+    return nsf_apply(do_write, &a);
+}
+
 int nsf_write(uint64_t ino, uint64_t off, struct span bytes)
 {
-    struct name_args a = {.ino = ino, .off = off, .body = nsf_body(bytes)};
-    int r = nsf_apply(do_write, &a);
-    body_writer_free(&a.body);
+    struct body_writer *body = nsf_body(bytes);
+    int r = nsf_write_body(ino, off, body);
+    body_writer_free(&body);
     return r;
 }
 

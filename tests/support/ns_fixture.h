@@ -48,6 +48,7 @@ int      nsf_rmdir(uint64_t dir, const char *name);
 int      nsf_rename(uint64_t from, const char *from_name, uint64_t to, const char *to_name, uint32_t flags);
 int      nsf_link(uint64_t ino, uint64_t dir, const char *name);
 int      nsf_write(uint64_t ino, uint64_t off, struct span bytes);
+int      nsf_write_body(uint64_t ino, uint64_t off, struct body_writer *body);
 int      nsf_truncate(uint64_t ino, uint64_t size);
 int      nsf_inode(uint64_t ino, struct inode *ret_inode);
 /* Reads all of a file into bytes. */

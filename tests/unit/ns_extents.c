@@ -375,3 +375,76 @@ Test(ns_extents, a_writer_takes_exactly_its_length)
     cr_assert_eq(body_writer_new(nsf_ns, (5ull << 30) + 1, &writer), CAIRN_ETOOBIG);
     body_writer_free(&writer);
 }
+
+/* ---- tidying ---- */
+
+/* As the server writes: the writer knows the file. */
+static int write_for(uint64_t ino, uint64_t off, struct span bytes)
+{
+    struct body_writer *body;
+    cr_assert_eq(body_writer_new_for(nsf_ns, ino, bytes.len, &body), 0);
+    cr_assert_eq(body_write(body, bytes.ptr, bytes.len), 0);
+    cr_assert_eq(body_writer_finish(body), 0);
+    int r = nsf_write_body(ino, off, body);
+    body_writer_free(&body);
+    return r;
+}
+
+Test(ns_extents, a_long_log_of_small_pieces_moves_to_blobs)
+{
+    static char piece[1000], whole[2000 * sizeof(piece)];
+    uint64_t ino = nsf_mkfile(bucket, "log");
+    struct buf bytes = BUF_INIT;
+    struct inode before, after;
+    for (uint64_t i = 0; i < 2000; i++) {
+        memset(piece, 'a' + (int)(i % 26), sizeof(piece));
+        memcpy(whole + i * sizeof(piece), piece, sizeof(piece));
+        cr_assert_eq(write_for(ino, i * sizeof(piece), span_make(piece, sizeof(piece))), 0);
+        if (i == 1990)
+            cr_assert_eq(nsf_inode(ino, &before), 0);
+    }
+    nsf_verify();
+    cr_assert_eq(nsf_inode(ino, &after), 0);
+    cr_assert_lt(after.inlined, 512u << 10);
+    cr_assert_eq(after.blocks, sizeof(whole));
+    cr_assert_eq(after.version, before.version + 9);
+    nsf_read(ino, &bytes);
+    cr_assert_eq(bytes.len, sizeof(whole));
+    cr_assert(memcmp(bytes.ptr, whole, sizeof(whole)) == 0);
+    buf_release(&bytes);
+}
+
+Test(ns_extents, scattered_small_writes_do_not_fill_the_index)
+{
+    static char piece[4096];
+    uint64_t ino = nsf_mkfile(bucket, "database");
+    struct inode inode;
+    for (uint64_t i = 0; i < 600; i++)
+        cr_assert_eq(write_for(ino, i * 2 * sizeof(piece), span_make(piece, sizeof(piece))), 0);
+    nsf_verify();
+    cr_assert_eq(nsf_inode(ino, &inode), 0);
+    cr_assert_leq(inode.inlined, NS_INLINE_FILE_MAX);
+    cr_assert_eq(inode.blocks, 600 * sizeof(piece));
+    cr_assert_eq(nsf_truncate(ino, 0), 0);
+    cr_assert_eq(nsf_inode(ino, &inode), 0);
+    cr_assert_eq(inode.inlined, 0);
+}
+
+Test(ns_extents, a_file_that_changes_while_it_is_tidied_keeps_its_bytes)
+{
+    static char model[1500000], piece[3000];
+    uint64_t ino = nsf_mkfile(bucket, "busy");
+    struct buf bytes = BUF_INIT;
+    for (size_t i = 0; i < sizeof(model) / sizeof(piece); i++) {
+        memset(piece, 'a' + (int)(i % 26), sizeof(piece));
+        memcpy(model + i * sizeof(piece), piece, sizeof(piece));
+        cr_assert_eq(write_for(ino, i * sizeof(piece), span_make(piece, sizeof(piece))), 0);
+        size_t at = below((i + 1) * sizeof(piece));
+        model[at] = '!';
+        cr_assert_eq(write_for(ino, at, SPAN_LIT("!")), 0);
+    }
+    nsf_read(ino, &bytes);
+    cr_assert_eq(bytes.len, sizeof(model));
+    cr_assert(memcmp(bytes.ptr, model, sizeof(model)) == 0);
+    buf_release(&bytes);
+}
