@@ -11,9 +11,6 @@
 #include "objstore/base/errors.h"
 #include "objstore/index/batch.h"
 
-/* The transaction itself, its meta record, and LMDB's list of free pages, with the pages that list may take. */
-enum { PAGES_PER_BATCH = 64, PAGES_PER_LEVEL = 1, PAGES_SPARE = 2 };
-
 /* ---- the transaction ---- */
 
 int batch_begin(struct index *index, struct batch *batch)
@@ -130,6 +127,7 @@ int index_put(struct index_txn *txn, struct span key, struct span value)
         return broken(txn, ENOMEM);
     MDB_val at = {op.key.len, (void *)op.key.ptr};
     MDB_val stored = {op.stored.len, (void *)op.stored.ptr};
+    room_count(txn, &op);
     int rc = mdb_put(txn->mdb, txn->dbi, &at, &stored, 0);
     if (rc)
         return broken(txn, rc);
@@ -149,6 +147,7 @@ int index_delete(struct index_txn *txn, struct span key)
     if (redo_delete(&txn->batch->redo, key, &op) < 0)
         return broken(txn, ENOMEM);
     MDB_val at = {op.key.len, (void *)op.key.ptr};
+    room_count(txn, &op);
     int rc = mdb_del(txn->mdb, txn->dbi, &at, NULL);
     if (rc == MDB_NOTFOUND) {
         redo_rewind(&txn->batch->redo, before);
@@ -167,7 +166,12 @@ static int run_once(struct index_txn *txn, struct request *request)
 {
     txn->wrote = false;
     txn->failure = 0;
+    txn->growth = 0;
     int rc = request->fn(txn, request->arg);
+    if (rc >= 0 && !txn->failure && !room_allows(txn)) {
+        txn->failure = ENOSPC;
+        rc = -ENOSPC;
+    }
     /* An error after a write (a record met on the way is damaged, memory is short) would leave half a mutation. */
     if (rc < 0 && txn->wrote && !txn->failure)
         txn->failure = ECANCELED;
@@ -196,16 +200,6 @@ int batch_run(struct index *index, struct batch *batch, struct request *request)
 
 /* ---- sealing ---- */
 
-/* What the commit may write at most: each operation its leaf and what is above it, split, and the pages of large
- * values. */
-static size_t batch_pages(struct index *index, const struct batch *batch)
-{
-    MDB_stat stat;
-    size_t depth = mdb_stat(index->write.mdb, index->write.dbi, &stat) ? 8 : stat.ms_depth;
-    size_t pages = PAGES_PER_BATCH + batch->redo.ops * (depth * PAGES_PER_LEVEL + PAGES_SPARE);
-    return pages + batch->redo.bytes.len / index->primary->page_size;
-}
-
 int batch_seal(struct index *index, struct batch *batch)
 {
     struct meta meta = index->meta;
@@ -216,6 +210,6 @@ int batch_seal(struct index *index, struct batch *batch)
     int rc = meta_put(index->write.mdb, index->write.dbi, &meta);
     if (rc == MDB_MAP_FULL)
         rc = batch_rebuild(index, batch, true);
-    batch->pages = rc ? 0 : batch_pages(index, batch);
+    batch->pages = room_needed(index, batch);
     return rc;
 }

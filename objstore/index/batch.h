@@ -15,6 +15,16 @@ int batch_rebuild(struct index *index, struct batch *batch, bool grow);
 int batch_run(struct index *index, struct batch *batch, struct request *request);
 /* Adds the meta record; nothing may run after. */
 int batch_seal(struct index *index, struct batch *batch);
+/* room.c: looks at the disks, before anything runs in the batch that is open; */
+void room_look(struct index *index);
+/* Before a put or delete: counts what it adds. Then whether the mutation may add so much. */
+void room_count(struct index_txn *txn, const struct redo_op *op);
+bool room_allows(const struct index_txn *txn);
+/* Whether the batch, with ran mutations in it, may take another. */
+bool room_for_more(struct index *index, const struct batch *batch, unsigned ran);
+/* Pages that its commit may write. Disk space for batch->pages of them on every replica: 0, -ENOSPC. */
+size_t room_needed(const struct index *index, const struct batch *batch);
+int room_reserve(struct index *index, const struct batch *batch);
 /* Answers the callbacks after the first keep as dropped. */
 void batch_drop_callbacks(struct batch *batch, size_t keep);
 

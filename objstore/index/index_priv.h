@@ -73,6 +73,8 @@ struct batch {
 
 /* ---- a transaction: a reader's slot, or the writer's own ---- */
 
+enum room { ROOM_ENOUGH, ROOM_LITTLE, ROOM_LEAST }; /* room.c */
+
 struct index_txn {
     atomic_uint busy;
     struct index *index;
@@ -84,6 +86,7 @@ struct index_txn {
     _Atomic uint64_t floor; /* a reader's snapshot is of this commit or a later one */
     uint64_t sequence;      /* of a reader's snapshot, once asked for; 0 before */
     struct batch *batch;    /* NULL for a reader */
+    int64_t growth;         /* bytes that the mutation that runs adds, counted while room is short */
     bool wrote;             /* the mutation that runs has put or deleted */
     int failure;            /* LMDB's code of a put that broke the transaction */
 } __attribute__((aligned(CACHE_LINE)));
@@ -145,8 +148,12 @@ struct index {
 
     /* The writer's. */
     struct index_txn write;
-    struct meta meta; /* of the last attempt to commit: a failed one uses up its sequence */
-    atomic_bool gone; /* a commit is on fewer than W replicas: nothing is written until the next start */
+    enum room room;    /* as the open batch found it, */
+    bool disk_full;    /* … that a file could not be extended, */
+    unsigned depth;    /* … and the tree's depth, */
+    size_t pages_left; /* … and what may be written on each replica without another look */
+    struct meta meta;  /* of the last attempt to commit: a failed one uses up its sequence */
+    atomic_bool gone;  /* a commit is on fewer than W replicas: nothing is written until the next start */
     pthread_t writer;
     bool running;
 

@@ -21,7 +21,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/index/index_priv.h"
 
-enum { PATH_MAX_LEN = 4096, FOLDER_MODE = 0700, FILE_MODE = 0600 };
+enum { PATH_MAX_LEN = 4096, META_PAGES = 16, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
 #define RESERVE_LEAST                                                                                                  \
     ((uint64_t)1 << 20) /* data.mdb grows by an eighth, but at least and at most by so much at once                    \
@@ -285,11 +285,9 @@ int replica_copy(struct replica *from, struct replica *to)
 
 int replica_store_meta(struct replica *replica, const struct meta *meta)
 {
-    int rc = replica_reserve(replica, 0, 16);
-    if (rc < 0)
-        return rc;
     MDB_txn *txn;
-    rc = mdb_txn_begin(replica->env, NULL, 0, &txn);
+    (void)replica_reserve(replica, 0, META_PAGES); /* a full disk may still have free pages in the file */
+    int rc = mdb_txn_begin(replica->env, NULL, 0, &txn);
     if (rc)
         return lmdb_error(rc);
     rc = meta_put(txn, replica->dbi, meta);

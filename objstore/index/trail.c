@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -15,9 +16,10 @@
 #define TRAIL "redo.log"
 #define TRAIL_OLDER "redo.log.1"
 
-/* A file is put aside at this length, and the one put aside before it goes: some 10,000 small commits, or 8 of the
- * largest. */
-#define TRAIL_MAX ((uint64_t)16 << 20)
+/* A file is put aside at a thousandth of the drive, within bounds, and the one put aside before it goes. The upper one
+ * is some 10,000 small commits, or 4 of the largest. */
+#define TRAIL_LEAST ((uint64_t)256 << 10)
+#define TRAIL_MOST ((uint64_t)16 << 20)
 /* A batch is bounded, but its last mutation is not; what is larger ends the trail. */
 #define ENTRY_MAX ((uint64_t)64 << 20)
 
@@ -135,10 +137,20 @@ void trail_close(struct replica *replica)
     replica->trail = (struct trail){.file = -1};
 }
 
+static uint64_t limit_for(const struct replica *replica)
+{
+    struct statvfs fs;
+    if (fstatvfs(replica->folder, &fs) < 0)
+        return TRAIL_LEAST;
+    uint64_t share = (uint64_t)fs.f_blocks * fs.f_frsize / 1024;
+    return share < TRAIL_LEAST ? TRAIL_LEAST : share > TRAIL_MOST ? TRAIL_MOST : share;
+}
+
 static bool trail_open_file(struct replica *replica, int flags, uint64_t end, uint64_t sequence)
 {
     struct trail *trail = &replica->trail;
     trail->file = openat(replica->folder, TRAIL, O_WRONLY | O_CLOEXEC | flags, FILE_MODE);
+    trail->limit = limit_for(replica);
     trail->end = trail->end_added = end;
     trail->sequence = trail->sequence_added = sequence;
     return trail->file >= 0;
@@ -177,7 +189,7 @@ static void put_aside(struct replica *replica)
 void trail_add(struct replica *replica, uint64_t epoch, uint64_t sequence, const struct redo *redo)
 {
     struct trail *trail = &replica->trail;
-    if (trail->file >= 0 && trail->end > TRAIL_MAX && trail->end_added == trail->end)
+    if (trail->file >= 0 && trail->end > trail->limit && trail->end_added == trail->end)
         put_aside(replica);
     if (trail->file < 0)
         return;

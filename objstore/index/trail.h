@@ -22,6 +22,7 @@ struct trail {
     int file;                           /* -1: none */
     uint64_t end;                       /* of the entries whose commits were made */
     uint64_t sequence;                  /* of the last of them */
+    uint64_t limit;                     /* a file is put aside at this length */
     uint64_t end_added, sequence_added; /* … and of those whose commits are about to be */
 };
 

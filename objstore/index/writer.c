@@ -170,22 +170,6 @@ static void heed_suspicion(struct index *index)
 
 /* ---- commit ---- */
 
-static int reserve_all(struct index *index, const struct batch *batch)
-{
-    int rc = 0;
-    for (size_t i = 0; i < index->count && rc == 0; i++) {
-        struct replica *replica = &index->replicas[i];
-        pthread_mutex_lock(&index->lock);
-        size_t ahead =
-            replica->queue_pages; /* before LMDB is asked: a commit between the two counts twice, not never */
-        bool healthy = replica->healthy;
-        pthread_mutex_unlock(&index->lock);
-        if (healthy)
-            rc = replica_reserve(replica, ahead, batch->pages);
-    }
-    return rc;
-}
-
 static int commit_primary(struct index *index, struct batch *batch)
 {
     trail_add(index->primary, index->meta.epoch, batch->sequence, &batch->redo);
@@ -268,7 +252,7 @@ static int batch_commit(struct index *index, struct batch *batch)
         return judge(index, 0, rc);
     }
     if (rc == 0)
-        rc = reserve_all(index, batch);
+        rc = room_reserve(index, batch);
     if (rc == 0)
         rc = commit_everywhere(index, batch);
     batch_abort(index);
@@ -339,6 +323,8 @@ static void fill(struct index *index, struct batch *batch, struct request **todo
     int64_t opened = clock_mono_ns();
     struct request *request;
     for (unsigned ran = 0; ran < BATCH_MUTATIONS && batch->redo.bytes.len < BATCH_BYTES; ran++) {
+        if (!batch->error && !room_for_more(index, batch, ran))
+            break;
         if (!(request = linger(index, batch, todo, opened + LINGER_NS)))
             break;
         run_request(index, batch, request);
@@ -394,6 +380,8 @@ static void run_batch(struct index *index, struct request **todo)
     }
     batch->sequence = index->meta.sequence + 1;
     batch->error = lmdb_error(batch_begin(index, batch));
+    if (!batch->error)
+        room_look(index);
     fill(index, batch, todo);
     int rc = batch_commit(index, batch);
     count_commit(index, batch, rc);

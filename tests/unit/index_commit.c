@@ -250,7 +250,18 @@ static void limit_files(rlim_t bytes)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-Test(index_commit, a_full_disk_refuses_the_mutation_and_harms_nothing)
+static int delete_kilobytes(struct index_txn *txn, void *arg)
+{
+    char key[32];
+    int rc = 0;
+    for (int i = 0; i < 8 && rc == 0; i++) {
+        int len = snprintf(key, sizeof(key), "%zu.%d", *(size_t *)arg, i);
+        rc = index_delete(txn, span_make(key, (size_t)len));
+    }
+    return rc;
+}
+
+Test(index_commit, a_full_disk_refuses_the_mutation_harms_nothing_and_deletes_make_room)
 {
     limit_files(4 << 20);
     size_t number = 0;
@@ -260,12 +271,23 @@ Test(index_commit, a_full_disk_refuses_the_mutation_and_harms_nothing)
     cr_expect_eq(rc, -ENOSPC);
     cr_expect_gt(number, 20);
     cr_expect_eq(fixture_count(index_), number * 8);
+    for (size_t i = 0; i < number; i++)
+        cr_assert_eq(index_apply(index_, delete_kilobytes, &i, i % 2 ? INDEX_DURABLE : INDEX_APPLIED), 0, "%zu", i);
+    cr_expect_eq(index_flush(index_), 0);
+    cr_expect_eq(fixture_count(index_), 0);
+    for (size_t i = 0; i < number * 3 / 4; i++)
+        cr_assert_eq(index_apply(index_, put_kilobytes, &i, INDEX_DURABLE), 0, "%zu", i);
+    cr_expect_eq(fixture_count(index_), number * 3 / 4 * 8);
+    while ((rc = index_apply(index_, put_kilobytes, &number, INDEX_DURABLE)) == 0)
+        number++;
+    cr_expect_eq(rc, -ENOSPC);
+    size_t count = fixture_count(index_);
     limit_files(RLIM_INFINITY);
     cr_expect_eq(index_apply(index_, put_kilobytes, &number, INDEX_DURABLE), 0);
-    cr_expect_eq(fixture_count(index_), number * 8 + 8);
+    cr_expect_eq(fixture_count(index_), count + 8);
     index_close(&index_);
     index_ = fixture_open(1);
-    cr_expect_eq(fixture_count(index_), number * 8 + 8);
+    cr_expect_eq(fixture_count(index_), count + 8);
 }
 
 Test(index_commit, a_commit_that_fails_is_void_and_the_next_one_starts_clean)
