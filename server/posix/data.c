@@ -177,7 +177,7 @@ static int take_body(struct compound *c, struct http_request *request)
     if (request->content_length == 0)
         return 0;
     http_seat_leave();
-    int rc = body_writer_new(c->posix->ns, request->content_length, &c->bodies[0]);
+    int rc = body_writer_new_for(c->posix->ns, c->ops[0].ino, request->content_length, &c->bodies[0]);
     http_seat_take();
     return rc == 0 ? receive(c->posix, request, c->bodies[0]) : rc;
 }
