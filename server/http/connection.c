@@ -51,16 +51,22 @@ struct http_connection *connection_new(struct http_server *server, const struct 
     return c;
 }
 
+void connection_free(struct http_connection **connection)
+{
+    struct http_connection *c = *connection;
+    stream_close(&c->stream);
+    buf_release(&c->saved);
+    free(c);
+    *connection = NULL;
+}
+
 void connection_close(struct http_connection **connection)
 {
     struct http_connection *c = *connection;
     if (!c)
         return;
     server_remove(c->server, c); /* from here on the keeper does not touch the descriptor */
-    stream_close(&c->stream);
-    buf_release(&c->saved);
-    free(c);
-    *connection = NULL;
+    connection_free(connection);
 }
 
 void connection_arm(struct http_connection *c, uint32_t events, int64_t deadline)

@@ -212,12 +212,14 @@ struct http_connection *connection_new(struct http_server *server, const struct 
                                        const struct sockaddr_storage *peer);
 /* A worker's turn with a connection that epoll named. */
 void connection_turn(struct http_connection *c, struct http_exchange *x);
+/* One that is on the server's list; accepts NULL. */
 void connection_close(struct http_connection **connection);
+/* One that is not. */
+void connection_free(struct http_connection **connection);
 /* Gives a BUSY connection back to epoll until deadline; from then on it is not the caller's. */
 void connection_arm(struct http_connection *c, uint32_t events, int64_t deadline);
 
-/* server.c: the list of connections. */
-void server_add(struct http_server *server, struct http_connection *c);
+/* server.c: off the list of connections. */
 void server_remove(struct http_server *server, struct http_connection *c);
 
 /* park.c */

@@ -20,15 +20,20 @@
 
 /* ---- the list of connections ---- */
 
-void server_add(struct http_server *server, struct http_connection *c)
+/* Who stops must see the last connection go, so none comes once it has begun: false then. */
+static bool server_add(struct http_server *server, struct http_connection *c)
 {
     pthread_mutex_lock(&server->lock);
-    c->next = server->connections;
-    if (c->next)
-        c->next->prev = c;
-    server->connections = c;
-    server->connection_count++;
+    bool open = !atomic_load(&server->stopping);
+    if (open) {
+        c->next = server->connections;
+        if (c->next)
+            c->next->prev = c;
+        server->connections = c;
+        server->connection_count++;
+    }
     pthread_mutex_unlock(&server->lock);
+    return open;
 }
 
 static bool any_paused(const struct http_server *server)
@@ -74,7 +79,10 @@ static void admit(struct http_server *server, const struct listener *listener, i
         close(fd);
         return;
     }
-    server_add(server, c);
+    if (!server_add(server, c)) {
+        connection_free(&c);
+        return;
+    }
     connection_arm(c, EPOLLIN, clock_mono_ns() + server->options.head_ns);
 }
 
@@ -312,7 +320,9 @@ int http_server_stop(struct http_server *server, int64_t deadline)
         return 0;
     for (size_t i = 0; i < server->options.listener_count; i++)
         (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->options.listeners[i].fd, NULL);
+    pthread_mutex_lock(&server->lock);
     atomic_store(&server->stopping, true);
+    pthread_mutex_unlock(&server->lock);
     park_stop(server->park);
     if (!wait_for_connections(server, deadline)) {
         cut_connections(server);
