@@ -9,24 +9,10 @@
 #define CAIRN_FS_READAHEAD_H
 
 #include "fs/fs.h"
+#include "fs/readahead_policy.h"
 
 #define READAHEAD_PIECE (1u << 20) /* bytes of a piece; pieces lie at multiples of it */
 #define READAHEAD_PIECES_MAX 3     /* pieces that one read of the kernel's touches */
-
-/* ---- policy: pure, one for each open file, guarded by its handle's lock ---- */
-
-struct readahead_policy {
-    uint64_t next;   /* where the run of reads has come to */
-    uint64_t run;    /* bytes read in this run */
-    uint64_t window; /* bytes to fetch beyond next */
-};
-
-/* A read of [off, off + len) has come: what is to be fetched besides, [*ret_from, *ret_to), empty for a reader that
- * jumps about. max: the largest window. */
-void readahead_advance(struct readahead_policy *p, uint64_t off, size_t len, uint64_t max, uint64_t *ret_from,
-                       uint64_t *ret_to);
-
-/* ---- slots ---- */
 
 struct readahead;
 struct piece;
