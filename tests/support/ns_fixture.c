@@ -18,7 +18,7 @@ static struct buf text; /* of the calls that answer a string */
 
 /* ---- life ---- */
 
-static void store_up(void)
+void nsf_up(void)
 {
     char message[STORE_MESSAGE_MAX], drive[300];
     const char *drives[] = {drive};
@@ -34,7 +34,7 @@ void nsf_init(void)
     const char *tmp = getenv("TMPDIR");
     snprintf(folder, sizeof(folder), "%s/ns-XXXXXX", tmp ? tmp : "/tmp");
     cr_assert(mkdtemp(folder));
-    store_up();
+    nsf_up();
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -53,10 +53,15 @@ void nsf_fini(void)
     buf_release(&text);
 }
 
-void nsf_reopen(void)
+void nsf_down(void)
 {
     store_close(&store);
-    store_up();
+}
+
+void nsf_reopen(void)
+{
+    nsf_down();
+    nsf_up();
 }
 
 static void print_finding(const char *finding, void *arg)

@@ -14,6 +14,8 @@ void nsf_init(void);
 void nsf_fini(void);
 /* Closes the store and opens it again, as a restart of the daemon does. */
 void nsf_reopen(void);
+void nsf_down(void);
+void nsf_up(void);
 /* Waits for the reaper, and fails the test on any finding. */
 void nsf_verify(void);
 uint64_t nsf_inodes(void);

@@ -1,0 +1,136 @@
+/*
+ * A daemon that is killed: what was answered as durable is there, nothing leaks, and the records agree. Power cuts,
+ * where drives lose what they have not synced, are cut by tests/crash.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "objstore/base/errors.h"
+#include "tests/support/ns_fixture.h"
+
+TestSuite(ns_crash, .timeout = 200);
+
+enum { KEYS = 40, ROUNDS = 12 };
+
+/* What the child tells: it is about to give the key this content, or it has. */
+struct note {
+    uint32_t key, content;
+    bool done;
+};
+
+static size_t length_of(uint32_t content)
+{
+    static const size_t lengths[] = {0, 100, 8000, 9000, 70000};
+    return lengths[content % 5];
+}
+
+static struct span bytes_of(uint32_t content)
+{
+    static char bytes[70000];
+    memset(bytes, 'a' + (int)(content % 26), sizeof(bytes));
+    return span_make(bytes, length_of(content));
+}
+
+static struct span key_of(uint32_t key, char text[32])
+{
+    return span_make(text, (size_t)snprintf(text, 32, "d%u/k%u", key % 4, key));
+}
+
+/* Content 0 deletes. Changes of names and bodies without a durable answer go between. */
+static void work(uint64_t bucket, uint32_t round, int pipe)
+{
+    char text[32];
+    uint64_t log = nsf_mkfile(bucket, "log");
+    srand(round);
+    for (uint32_t i = 1;; i++) {
+        struct note note = {.key = (uint32_t)rand() % KEYS, .content = rand() % 4 ? round * 100000 + i : 0};
+        cr_assert_eq(write(pipe, &note, sizeof(note)), sizeof(note));
+        struct span key = key_of(note.key, text);
+        int r = note.content ? nsf_put_span(bucket, key, bytes_of(note.content)) : nsf_delete_span(bucket, key);
+        cr_assert(r == 0 || r == CAIRN_ENOKEY);
+        cr_assert_eq(ns_flush(nsf_ns), 0);
+        note.done = true;
+        cr_assert_eq(write(pipe, &note, sizeof(note)), sizeof(note));
+        cr_assert_eq(nsf_write(log, i * 300, bytes_of(i)), 0);
+        if (i % 7 == 0)
+            nsf_rename(bucket, i % 2 ? "log" : "moved", bucket, i % 2 ? "moved" : "log", 0);
+    }
+}
+
+/* Kills the child after so many notes. */
+static size_t run_and_kill(uint64_t bucket, uint32_t round, struct note *notes, size_t cap)
+{
+    int ends[2];
+    size_t got = 0;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        nsf_up();
+        work(bucket, round, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    while (got < cap && read(ends[0], &notes[got], sizeof(*notes)) == sizeof(*notes))
+        got++;
+    kill(child, SIGKILL);
+    while (read(ends[0], &notes[got], sizeof(*notes)) == sizeof(*notes))
+        got += got + 1 < cap + 100;
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    return got;
+}
+
+/* The key has what was answered last, or what was under way. */
+static void check_key(uint64_t bucket, uint32_t key, const uint32_t *allowed)
+{
+    char text[32];
+    struct span k = key_of(key, text);
+    text[k.len] = 0;
+    const char *bytes = nsf_get(bucket, text);
+    for (int i = 0; i < 2; i++) {
+        struct span expected = bytes_of(allowed[i]);
+        if (allowed[i] == 0 ? !bytes
+                            : bytes && strlen(bytes) == expected.len && !memcmp(bytes, expected.ptr, expected.len))
+            return;
+    }
+    cr_assert(false, "key %u has neither %u nor %u", key, allowed[0], allowed[1]);
+}
+
+Test(ns_crash, what_was_durable_survives_a_kill_and_nothing_leaks)
+{
+    static struct note notes[400];
+    uint32_t now[KEYS] = {0};
+    nsf_init();
+    uint64_t bucket = nsf_bucket("bucket");
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        uint32_t allowed[KEYS][2];
+        nsf_down();
+        size_t count = run_and_kill(bucket, round, notes, 40 + round * 17);
+        for (uint32_t k = 0; k < KEYS; k++)
+            allowed[k][0] = allowed[k][1] = now[k];
+        for (size_t i = 0; i < count; i++) {
+            allowed[notes[i].key][1] = notes[i].content;
+            if (notes[i].done)
+                allowed[notes[i].key][0] = notes[i].content;
+        }
+        nsf_up();
+        nsf_verify();
+        for (uint32_t k = 0; k < KEYS; k++) {
+            char text[32];
+            struct span key = key_of(k, text);
+            check_key(bucket, k, allowed[k]);
+            now[k] = 0;
+            (void)nsf_delete_span(bucket, key);
+        }
+        nsf_unlink(bucket, "log");
+        nsf_unlink(bucket, "moved");
+    }
+    nsf_verify();
+    cr_assert_eq(nsf_inodes(), 2);
+    nsf_fini();
+}
