@@ -10,19 +10,19 @@
 
 struct verify {
     struct ns_txn *txn;
-    ns_report     *report;
-    void          *arg;
-    int64_t        findings;
-    uint64_t       inodes;   /* 'I' records */
-    uint64_t       entries;  /* that walks of the directories gave, less those that there are */
-    uint64_t       upload_records;
-    uint64_t       greatest; /* number seen */
-    struct buf     links;    /* struct links: each inode and the names it should have, by ino */
-    struct buf     names;    /* uint64_t: the inode of each entry */
-    struct buf     bodies;   /* uint64_t: of inodes and parts */
-    struct buf     uploads;  /* uint64_t: of entries */
-    struct buf     garbage;  /* uint64_t */
-    struct buf     blobs;    /* uint64_t: of each extent */
+    ns_report *report;
+    void *arg;
+    int64_t findings;
+    uint64_t inodes;  /* 'I' records */
+    uint64_t entries; /* that walks of the directories gave, less those that there are */
+    uint64_t upload_records;
+    uint64_t greatest;  /* number seen */
+    struct buf links;   /* struct links: each inode and the names it should have, by ino */
+    struct buf names;   /* uint64_t: the inode of each entry */
+    struct buf bodies;  /* uint64_t: of inodes and parts */
+    struct buf uploads; /* uint64_t: of entries */
+    struct buf garbage; /* uint64_t */
+    struct buf blobs;   /* uint64_t: of each extent */
 };
 
 struct links {
@@ -41,9 +41,9 @@ void verify_number(struct verify *v, uint64_t number);
 int verify_inodes(struct verify *v);
 
 /* Vectors of uint64_t. */
-int    numbers_add(struct buf *numbers, uint64_t number);
-void   numbers_sort(struct buf *numbers);
-bool   numbers_have(const struct buf *sorted, uint64_t number);
+int numbers_add(struct buf *numbers, uint64_t number);
+void numbers_sort(struct buf *numbers);
+bool numbers_have(const struct buf *sorted, uint64_t number);
 size_t numbers_count(const struct buf *numbers);
 static inline uint64_t numbers_at(const struct buf *numbers, size_t i)
 {
