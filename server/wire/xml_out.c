@@ -2,6 +2,8 @@
 
 #include "server/wire/date.h"
 
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
 /* What stands in place of a byte: NULL for the byte itself. */
 static const char *replacement(unsigned char c)
 {
@@ -55,7 +57,7 @@ static size_t escape_one(struct buf *b, struct span text)
     }
     size_t len = utf8_run(text);
     if (len == 0) {
-        buf_add_cstr(b, "\xef\xbf\xbd"); /* U+FFFD */
+        buf_add_cstr(b, REPLACEMENT);
         return 1;
     }
     buf_add(b, text.ptr, len);
@@ -117,6 +119,27 @@ void xml_span(struct buf *b, const char *name, struct span text)
 {
     xml_open(b, name);
     xml_escape(b, text);
+    xml_close(b, name);
+}
+
+static size_t sayable_run(struct span text)
+{
+    size_t len = 0;
+    while (len < text.len && ((unsigned char)text.ptr[len] >= ' ' || memchr("\t\n\r", text.ptr[len], 3)))
+        len++;
+    return len;
+}
+
+void xml_span_lossy(struct buf *b, const char *name, struct span text)
+{
+    xml_open(b, name);
+    while (text.len > 0) {
+        size_t len = sayable_run(text);
+        xml_escape(b, span_head(text, len));
+        if (len < text.len)
+            buf_add_cstr(b, REPLACEMENT);
+        text = span_from(text, len + 1);
+    }
     xml_close(b, name);
 }
 

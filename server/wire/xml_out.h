@@ -20,6 +20,8 @@ void xml_close(struct buf *b, const char *name);
 /* <name>text</name>, text escaped. */
 void xml_span(struct buf *b, const char *name, struct span text);
 void xml_cstr(struct buf *b, const char *name, const char *text);
+/* As xml_span, with U+FFFD for control characters: for documents that every parser must be able to read. */
+void xml_span_lossy(struct buf *b, const char *name, struct span text);
 void xml_u64(struct buf *b, const char *name, uint64_t value);
 void xml_bool(struct buf *b, const char *name, bool value);
 /* "2013-05-24T00:00:00.000Z". */

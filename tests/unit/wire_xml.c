@@ -122,6 +122,20 @@ Test(xml, what_xml_can_not_say_is_written_all_the_same)
     buf_release(&b);
 }
 
+Test(xml, what_every_parser_must_read_bears_no_control_characters)
+{
+    struct xml_limits limits = XML_LIMITS;
+    struct xml_node *root;
+    struct buf b = BUF_INIT;
+    xml_span_lossy(&b, "Key", SPAN_LIT("\x01\0a\tb\n&\r\x1f\xff\xc3\xa4\x1b"));
+    cr_assert_eq(xml_parse(buf_span(&b), &limits, &arena, &root), 0);
+    cr_expect(span_is(root->text, "\ufffd\ufffda\tb\n&\r\ufffd\ufffdä\ufffd"), SPAN_FMT, SPAN_ARG(root->text));
+    buf_clear(&b);
+    xml_span_lossy(&b, "Key", SPAN_EMPTY);
+    cr_expect(span_is(buf_span(&b), "<Key></Key>"));
+    buf_release(&b);
+}
+
 Test(xml, a_full_buffer_shows_at_the_end)
 {
     struct buf b = {.limit = 64};
