@@ -13,8 +13,8 @@ int copy_source_read(struct s3_call *call, struct copy_source *ret_source)
                                "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
     if (ret == 0)
         ret = s3_check_version_id(call, version);
-    if (ret == 0 && source.key.len > NS_KEY_MAX)
-        ret = CAIRN_EKEYTOOLONG;
+    if (ret == 0)
+        ret = s3_check_key(call, source.key);
     if (ret == 0)
         ret = s3_may(call, "s3:GetObject", source.bucket, source.key);
     cond_read_copy_source(&call->request->head, call->request->now, &source.cond);

@@ -47,7 +47,7 @@ static int read_source(struct s3_call *call, struct span *ret_key)
     if (ret < 0 || !prefix.ptr)
         return -ENOMEM;
     *ret_key = span_starts(key, prefix) ? span_from(key, prefix.len) : key;
-    return s3_check_new_key(call, *ret_key);
+    return s3_check_key(call, *ret_key);
 }
 
 static void read_source_cond(struct s3_call *call, struct cond *ret_cond)

@@ -56,6 +56,8 @@ static int resolve_address(struct s3_call *call)
     } else {
         ret = uri_split_path(request->head.path, &request->arena, &call->bucket, &call->key);
     }
+    if (ret == 0 && span_find(call->bucket, '\0', 0) >= 0)
+        return S3_INVALID_BUCKET_NAME; /* and not told: XML can't say it */
     call->detail.bucket = call->bucket;
     return ret == CAIRN_ESYNTAX ? S3_INVALID_URI : ret;
 }
@@ -69,9 +71,9 @@ static enum s3_level level_of(const struct s3_call *call)
 
 static int check_key(struct s3_call *call)
 {
-    if (call->op->flags & S3_OP_NEW_KEY)
-        return s3_check_new_key(call, call->key);
-    return call->key.len > NS_KEY_MAX ? CAIRN_EKEYTOOLONG : 0;
+    if ((call->op->flags & S3_OP_NEW_KEY) && !span_is_utf8(call->key))
+        return S3_INVALID_URI;
+    return s3_check_key(call, call->key);
 }
 
 /* x-amz-expected-bucket-owner: a guard of clients against writing into someone else's bucket. */
@@ -184,15 +186,13 @@ int s3_may(struct s3_call *call, const char *action, struct span bucket, struct 
     return call->request->identity ? 0 : S3_ACCESS_DENIED;
 }
 
-int s3_check_new_key(struct s3_call *call, struct span key)
+int s3_check_key(struct s3_call *call, struct span key)
 {
     if (key.len > NS_KEY_MAX) {
         s3_error_extra(&call->detail, "Size", arena_printf(&call->request->arena, "%zu", key.len));
         s3_error_extra(&call->detail, "MaxSizeAllowed", SPAN_LIT("1024"));
         return CAIRN_EKEYTOOLONG;
     }
-    if (!span_is_utf8(key))
-        return S3_INVALID_URI;
     if (span_find(key, '\0', 0) >= 0)
         return s3_fail(call, S3_INVALID_ARGUMENT, "Object keys can not contain the NUL character.");
     return 0;

@@ -88,16 +88,16 @@ static void write_xml(struct buf *xml, const struct http_request *request, const
     xml_begin(xml, "Error", NULL);
     xml_cstr(xml, "Code", row->code);
     if (detail && detail->message.len)
-        xml_span(xml, "Message", detail->message);
+        xml_span_lossy(xml, "Message", detail->message);
     else
         xml_cstr(xml, "Message", row->message);
     if (detail && detail->bucket.len)
-        xml_span(xml, "BucketName", detail->bucket);
+        xml_span_lossy(xml, "BucketName", detail->bucket);
     if (detail && detail->key.len)
-        xml_span(xml, "Key", detail->key);
+        xml_span_lossy(xml, "Key", detail->key);
     for (size_t i = 0; detail && i < detail->extra_count; i++)
-        xml_span(xml, detail->extra[i].name, detail->extra[i].value);
-    xml_span(xml, "Resource", request->head.path);
+        xml_span_lossy(xml, detail->extra[i].name, detail->extra[i].value);
+    xml_span_lossy(xml, "Resource", request->head.path);
     xml_cstr(xml, "RequestId", request->id);
     xml_cstr(xml, "HostId", host_id);
     xml_close(xml, "Error");
@@ -106,12 +106,8 @@ static void write_xml(struct buf *xml, const struct http_request *request, const
 int s3_error_reply(struct http_request *request, int error, const struct s3_error_detail *detail)
 {
     const struct s3_error_row *row = s3_error_row(error);
-    if (row->status != 416 && row->status != 304)
+    if (row->status != 416)
         http_reply_clear(request);
-    if (row->status == 304) {
-        int ret = http_reply_begin(request, row->status, 0);
-        return ret < 0 ? ret : http_reply_end(request);
-    }
     struct buf xml = BUF_INIT;
     write_xml(&xml, request, row, detail);
     int ret = xml.failed ? xml.failed : http_reply_bytes(request, row->status, "application/xml", buf_span(&xml));

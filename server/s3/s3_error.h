@@ -22,34 +22,23 @@
     X(S3_AUTH_QUERY_PARAMETERS,              400, "AuthorizationQueryParametersError",   "Error parsing the X-Amz-Credential parameter.") \
     X(S3_BAD_DIGEST,                         400, "BadDigest",                           "The Content-MD5 or checksum value that you specified did not match what the server received.") \
     X(S3_BAD_REQUEST,                        400, "BadRequest",                          "Bad Request") \
-    X(S3_BUCKET_ALREADY_EXISTS,              409, "BucketAlreadyExists",                 "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Specify a different name and try again.") \
     X(S3_BUCKET_ALREADY_OWNED,               409, "BucketAlreadyOwnedByYou",             "Your previous request to create the named bucket succeeded and you already own it.") \
     X(S3_BUCKET_NOT_EMPTY,                   409, "BucketNotEmpty",                      "The bucket that you tried to delete is not empty.") \
-    X(S3_CONDITIONAL_CONFLICT,               409, "ConditionalRequestConflict",          "A conflicting operation occurred during the conditional request to this resource. Try again.") \
     X(S3_COPY_TOO_LARGE,                     400, "InvalidRequest",                      "The specified copy source is larger than the maximum allowable size for a copy source.") \
-    X(S3_CROSS_LOCATION,                     403, "CrossLocationLoggingProhibited",      "Cross-location logging is not allowed.") \
     X(S3_ENTITY_TOO_LARGE,                   400, "EntityTooLarge",                      "Your proposed upload exceeds the maximum allowed object size.") \
     X(S3_ENTITY_TOO_SMALL,                   400, "EntityTooSmall",                      "Your proposed upload is smaller than the minimum allowed object size.") \
-    X(S3_EXPIRED_TOKEN,                      400, "ExpiredToken",                        "The provided token has expired.") \
-    X(S3_ILLEGAL_LOCATION,                   400, "IllegalLocationConstraintException",  "The specified location constraint is not compatible with the Region specific endpoint that this request was sent to.") \
     X(S3_INCOMPLETE_BODY,                    400, "IncompleteBody",                      "You did not provide the number of bytes specified by the Content-Length HTTP header.") \
-    X(S3_INCORRECT_FILES_IN_POST,            400, "IncorrectNumberOfFilesInPostRequest", "POST requires exactly one file upload per request.") \
     X(S3_INTERNAL,                           500, "InternalError",                       "We encountered an internal error. Please try again.") \
     X(S3_INVALID_ACCESS_KEY,                 403, "InvalidAccessKeyId",                  "The AWS Access Key Id you provided does not exist in our records.") \
     X(S3_INVALID_ARGUMENT,                   400, "InvalidArgument",                     "Invalid Argument") \
     X(S3_INVALID_BUCKET_NAME,                400, "InvalidBucketName",                   "The specified bucket is not valid.") \
-    X(S3_INVALID_CHUNK_SIZE,                 403, "InvalidChunkSizeError",               "Only the last chunk is allowed to have a size less than 8192 bytes") \
     X(S3_INVALID_DIGEST,                     400, "InvalidDigest",                       "The Content-MD5 or checksum value that you specified is not valid.") \
-    X(S3_INVALID_ENCRYPTION,                 400, "InvalidEncryptionAlgorithmError",     "The encryption request that you specified is not valid. Supported value: AES256.") \
     X(S3_INVALID_LOCATION,                   400, "InvalidLocationConstraint",           "The specified location constraint is not valid.") \
-    X(S3_INVALID_OBJECT_STATE,               403, "InvalidObjectState",                  "The operation is not valid for the current state of the object.") \
     X(S3_INVALID_PART,                       400, "InvalidPart",                         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.") \
     X(S3_INVALID_PART_NUMBER,                416, "InvalidPartNumber",                   "The requested partnumber is not satisfiable") \
     X(S3_INVALID_PART_ORDER,                 400, "InvalidPartOrder",                    "The list of parts was not in ascending order. The parts list must be specified in order by part number.") \
-    X(S3_INVALID_POLICY_DOCUMENT,            400, "InvalidPolicyDocument",               "The content of the form does not meet the conditions specified in the policy document.") \
     X(S3_INVALID_RANGE,                      416, "InvalidRange",                        "The requested range is not satisfiable") \
     X(S3_INVALID_REQUEST,                    400, "InvalidRequest",                      "Invalid Request") \
-    X(S3_INVALID_SECURITY,                   403, "InvalidSecurity",                     "The provided security credentials are not valid.") \
     X(S3_INVALID_STORAGE_CLASS,              400, "InvalidStorageClass",                 "The storage class you specified is not valid") \
     X(S3_INVALID_TAG,                        400, "InvalidTag",                          "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.") \
     X(S3_INVALID_TOKEN,                      400, "InvalidToken",                        "The provided token is malformed or otherwise not valid.") \
@@ -57,17 +46,13 @@
     X(S3_INVALID_WRITE_OFFSET,               400, "InvalidWriteOffset",                  "The write offset value that you specified does not match the current object size.") \
     X(S3_KEY_TOO_LONG,                       400, "KeyTooLongError",                     "Your key is too long") \
     X(S3_MALFORMED_ACL,                      400, "MalformedACLError",                   "The XML that you provided was not well formed or did not validate against our published schema.") \
-    X(S3_MALFORMED_POLICY,                   400, "MalformedPolicy",                     "Your policy contains a principal or statement that is not valid.") \
-    X(S3_MALFORMED_POST,                     400, "MalformedPOSTRequest",                "The body of your POST request is not well-formed multipart/form-data.") \
     X(S3_MALFORMED_TRAILER,                  400, "MalformedTrailerError",               "The request contained trailing data that was not well-formed or did not conform to our published schema.") \
     X(S3_MALFORMED_XML,                      400, "MalformedXML",                        "The XML you provided was not well-formed or did not validate against our published schema") \
     X(S3_MAX_MESSAGE_LENGTH,                 400, "MaxMessageLengthExceeded",            "Your request was too large.") \
-    X(S3_MAX_POST_PRE_DATA,                  400, "MaxPostPreDataLengthExceededError",   "Your POST request fields preceding the upload file were too large.") \
     X(S3_METADATA_TOO_LARGE,                 400, "MetadataTooLarge",                    "Your metadata headers exceed the maximum allowed metadata size") \
     X(S3_METHOD_NOT_ALLOWED,                 405, "MethodNotAllowed",                    "The specified method is not allowed against this resource.") \
     X(S3_MISSING_CONTENT_LENGTH,             411, "MissingContentLength",                "You must provide the Content-Length HTTP header.") \
     X(S3_MISSING_CONTENT_MD5,                400, "InvalidRequest",                      "Missing required header for this request: Content-MD5 OR x-amz-checksum-*") \
-    X(S3_MISSING_FIELDS,                     400, "MissingFields",                       "Missing fields in request.") \
     X(S3_MISSING_REQUEST_BODY,               400, "MissingRequestBodyError",             "Request body is empty.") \
     X(S3_MISSING_SECURITY_HEADER,            400, "MissingSecurityHeader",               "Your request was missing a required header") \
     X(S3_NO_SUCH_BUCKET,                     404, "NoSuchBucket",                        "The specified bucket does not exist") \
@@ -83,10 +68,8 @@
     X(S3_NO_SUCH_VERSION,                    404, "NoSuchVersion",                       "The specified version does not exist.") \
     X(S3_NO_SUCH_WEBSITE,                    404, "NoSuchWebsiteConfiguration",          "The specified bucket does not have a website configuration") \
     X(S3_NOT_IMPLEMENTED,                    501, "NotImplemented",                      "A header or query that you provided requested functionality that is not implemented.") \
-    X(S3_NOT_MODIFIED,                       304, "NotModified",                         "Not Modified") \
     X(S3_OBJECT_LOCK_NOT_FOUND,              404, "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket") \
     X(S3_OPERATION_ABORTED,                  409, "OperationAborted",                    "A conflicting conditional operation is currently in progress against this resource. Try again.") \
-    X(S3_OWNERSHIP_CONTROLS_NOT_FOUND,       404, "OwnershipControlsNotFoundError",      "The bucket ownership controls were not found") \
     X(S3_PRECONDITION_FAILED,                412, "PreconditionFailed",                  "At least one of the pre-conditions you specified did not hold") \
     X(S3_REPLICATION_NOT_FOUND,              404, "ReplicationConfigurationNotFoundError", "The replication configuration was not found") \
     X(S3_REQUEST_HEADER_TOO_LARGE,           400, "RequestHeaderSectionTooLarge",        "Your request header section exceeds the maximum allowed size.") \
@@ -96,16 +79,10 @@
     X(S3_CHECKSUM_TYPE_MISMATCH,             400, "InvalidRequest",                      "The checksum type of the request is not the one that the upload was created with.") \
     X(S3_INVALID_CHECKSUM,                   400, "InvalidRequest",                      "The checksum that you specified is not valid.") \
     X(S3_OBJECT_SIZE_MISMATCH,               400, "InvalidRequest",                      "The object is not of the size that you specified.") \
-    X(S3_CHECKSUM_MISMATCH,                  400, "XAmzContentChecksumMismatch",         "The provided checksum does not match what was computed.") \
     X(S3_SIGNATURE_MISMATCH,                 403, "SignatureDoesNotMatch",               "The request signature we calculated does not match the signature you provided. Check your key and signing method.") \
     X(S3_SLOW_DOWN,                          503, "SlowDown",                            "Please reduce your request rate.") \
     X(S3_SSE_NOT_FOUND,                      404, "ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found") \
-    X(S3_SERVICE_UNAVAILABLE,                503, "ServiceUnavailable",                  "Service is unable to handle request.") \
     X(S3_STORAGE_FULL,                       507, "StorageFull",                         "The storage has reached its limit of free space. Delete objects to proceed.") \
-    X(S3_TOO_MANY_BUCKETS,                   400, "TooManyBuckets",                      "You have attempted to create more buckets than are allowed.") \
-    X(S3_TOO_MANY_HEADERS,                   400, "RequestHeaderSectionTooLarge",        "Your request has too many header fields.") \
-    X(S3_UNEXPECTED_CONTENT,                 400, "UnexpectedContent",                   "This request contains unsupported content.") \
-    X(S3_URI_TOO_LONG,                       414, "RequestURITooLong",                   "The request URI is too long.") \
     X(S3_HTTP_VERSION,                       505, "HTTPVersionNotSupported",             "The HTTP version is not supported.")
 /* clang-format on */
 
@@ -147,8 +124,9 @@ struct s3_error_detail {
 void s3_error_extra(struct s3_error_detail *detail, const char *name, struct span value);
 
 /* Sends the error as the whole reply: status, XML with Code, Message, Resource, RequestId, HostId and the detail (may
- * be NULL). A HEAD request and a 304 get no body. What is unread of the request's body is server/http's to drop or to
- * close over. Only while no reply has begun. 0 or http_reply_send's errors. */
+ * be NULL). A HEAD request gets no body, a 416 keeps the headers added so far (Content-Range). What is unread of the
+ * request's body is server/http's to drop or to close over. Only while no reply has begun. 0 or http_reply_send's
+ * errors. */
 int s3_error_reply(struct http_request *request, int error, const struct s3_error_detail *detail);
 
 #endif

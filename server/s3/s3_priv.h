@@ -56,8 +56,9 @@ int s3_query_count(struct s3_call *call, const char *name, uint64_t fallback, ui
 int s3_check_version_id(struct s3_call *call, struct span version);
 /* May the caller do this as well? 0 or the error. */
 int s3_may(struct s3_call *call, const char *action, struct span bucket, struct span key);
-/* 0, or KeyTooLongError, InvalidURI … for a key to be made. */
-int s3_check_new_key(struct s3_call *call, struct span key);
+/* A key of the request, of a header or a document: 0, KeyTooLongError, or InvalidArgument for a NUL. Keys that are not
+ * UTF-8 may be read, since a mount makes such names, but S3 makes none: rows with S3_OP_NEW_KEY are refused them. */
+int s3_check_key(struct s3_call *call, struct span key);
 
 /* ---- the store, with the worker's seat given up while it may block ---- */
 
