@@ -54,7 +54,6 @@ struct segment_sync {
     struct segment *segment;
     unsigned place;
     bool queued;
-    uint64_t done; /* requests up to this number are answered */
     int error; /* once a sync has failed the kernel has dropped what it could not write: the file is lost for writes */
 };
 
@@ -77,8 +76,8 @@ struct segment {
     pthread_mutex_t lock;                    /* guards what follows */
     struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
     uint32_t absent;                         /* bitmap of the places where there is no file */
-    pthread_cond_t synced;
-    uint64_t requests; /* to sync */
+    uint64_t requests;                       /* to sync, so far */
+    struct sync_wait *waits;                 /* who waits for one */
     struct segment_sync syncs[DRIVE_SET_MAX];
 };
 

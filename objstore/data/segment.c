@@ -78,7 +78,6 @@ static struct segment *segment_new(struct erasure_set *set, uint64_t id)
     segment->set = set;
     segment->listed = true;
     pthread_mutex_init(&segment->lock, NULL);
-    pthread_cond_init(&segment->synced, NULL);
     for (unsigned i = 0; i < set->n; i++)
         segment->syncs[i] = (struct segment_sync){.job = {.run = segment_sync_run}, .segment = segment, .place = i};
     return segment;
@@ -90,7 +89,6 @@ static void segment_free(struct segment *segment)
         return;
     for (unsigned i = 0; i < segment->set->n; i++)
         drive_file_close(&segment->files[i]);
-    pthread_cond_destroy(&segment->synced);
     pthread_mutex_destroy(&segment->lock);
     free(segment);
 }
@@ -199,6 +197,38 @@ void segment_unlink(struct erasure_set *set, uint64_t id)
 
 /* ---- grouped sync ---- */
 
+/* One caller that waits, on its stack. It is woken once, by the drive that answers last. */
+struct sync_wait {
+    struct sync_wait *next;
+    uint64_t number; /* of its request */
+    uint32_t left;   /* places that have not answered */
+    uint32_t good;
+    int error;
+    pthread_cond_t answered;
+};
+
+/* Tells everybody whose request a sync covered. The caller holds the lock. */
+static void sync_answer(struct segment *segment, unsigned place, uint64_t covered, int error)
+{
+    for (struct sync_wait **at = &segment->waits; *at;) {
+        struct sync_wait *wait = *at;
+
+        if (wait->number <= covered && wait->left >> place & 1) {
+            wait->left &= ~(1u << place);
+            if (error == 0)
+                wait->good |= 1u << place;
+            else
+                wait->error = worse_error(wait->error, error);
+        }
+        if (wait->left) {
+            at = &wait->next;
+            continue;
+        }
+        *at = wait->next;
+        pthread_cond_signal(&wait->answered);
+    }
+}
+
 /* Runs on the drive's sync thread. A request that comes while the disk works is not covered: the job is queued anew for
  * it. */
 static void segment_sync_run(struct io_job *job)
@@ -220,9 +250,7 @@ static void segment_sync_run(struct io_job *job)
 
     pthread_mutex_lock(&segment->lock);
     sync->error = error;
-    if (sync->done < covered)
-        sync->done = covered;
-    pthread_cond_broadcast(&segment->synced);
+    sync_answer(segment, sync->place, covered, error);
     pthread_mutex_unlock(&segment->lock);
 }
 
@@ -238,23 +266,20 @@ static void sync_request(struct segment *segment, unsigned place)
 
 uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error)
 {
-    uint32_t synced = 0;
+    struct sync_wait wait = {.left = places};
 
+    assert(places);
+    pthread_cond_init(&wait.answered, NULL);
     pthread_mutex_lock(&segment->lock);
-    uint64_t request = ++segment->requests;
+    wait.number = ++segment->requests;
+    wait.next = segment->waits;
+    segment->waits = &wait;
     for (uint32_t left = places; left; left &= left - 1)
         sync_request(segment, (unsigned)__builtin_ctz(left));
-    for (uint32_t left = places; left; left &= left - 1) {
-        unsigned place = (unsigned)__builtin_ctz(left);
-        struct segment_sync *sync = &segment->syncs[place];
-
-        while (sync->done < request)
-            pthread_cond_wait(&segment->synced, &segment->lock);
-        if (sync->error == 0)
-            synced |= 1u << place;
-        else
-            *ret_error = worse_error(*ret_error, sync->error);
-    }
+    while (wait.left)
+        pthread_cond_wait(&wait.answered, &segment->lock);
     pthread_mutex_unlock(&segment->lock);
-    return synced;
+    pthread_cond_destroy(&wait.answered);
+    *ret_error = wait.error;
+    return wait.good;
 }
