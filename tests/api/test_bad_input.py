@@ -1,9 +1,12 @@
 """Each malformed request has the error that S3 gives, leaves nothing behind, and the daemon serves on."""
-import socket
+import base64
+import hashlib
 import time
+import urllib.parse
 
 import pytest
 
+from raw import Connection, head, talk
 from test_objects import body_of
 
 
@@ -33,59 +36,36 @@ def test_reading_a_key_that_can_not_be(daemon, bucket):
     assert daemon.raw("HEAD", f"/{bucket}/{'x' * 1025}").status == 400
 
 
-def send(daemon, data, shut=True):
-    """Raw bytes to the daemon; its answer until it closes."""
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as s:
-        s.sendall(data)
-        if shut:
-            s.shutdown(socket.SHUT_WR)
-        out = b""
-        while chunk := s.recv(65536):
-            out += chunk
-        return out
-
-
-def head_of(daemon, method, path, headers, payload="UNSIGNED-PAYLOAD"):
-    headers = {"host": f"127.0.0.1:{daemon.port}", **headers}
-    daemon.sign(method, path, "", headers, payload)
-    return f"{method} {path} HTTP/1.1\r\n".encode() + b"".join(f"{k}: {v}\r\n".encode() for k, v in headers.items()) + b"\r\n"
-
+# ---- lengths ----
 
 def test_a_put_without_a_length(daemon, bucket):
-    answer = send(daemon, head_of(daemon, "PUT", f"/{bucket}/k", {}))
-    assert b"411" in answer.split(b"\r\n")[0] and b"MissingContentLength" in answer
-    answer = send(daemon, head_of(daemon, "PUT", f"/{bucket}/k", {"transfer-encoding": "chunked"}) + b"1\r\nx\r\n0\r\n\r\n")
-    assert b"411" in answer.split(b"\r\n")[0] and b"MissingContentLength" in answer
+    for data in head(daemon, "PUT", f"/{bucket}/k"), head(daemon, "PUT", f"/{bucket}/k", {"transfer-encoding": "chunked"}) + b"1\r\nx\r\n0\r\n\r\n":
+        reply = talk(daemon, data)
+        assert (reply.status, reply.code) == (411, "MissingContentLength")
 
 
 def test_more_than_5_gib_at_once(daemon, bucket):
-    answer = send(daemon, head_of(daemon, "PUT", f"/{bucket}/k", {"content-length": str((5 << 30) + 1), "connection": "close"}))
-    assert b" 400 " in answer.split(b"\r\n")[0] and b"EntityTooLarge" in answer
+    reply = talk(daemon, head(daemon, "PUT", f"/{bucket}/k", {"content-length": str((5 << 30) + 1)}))
+    assert (reply.status, reply.code) == (400, "EntityTooLarge")
 
 
-@pytest.mark.parametrize("size", [100, 100000, 3 << 20])
-def test_a_client_that_vanishes_leaves_nothing(daemon, bucket, size):
-    data = head_of(daemon, "PUT", f"/{bucket}/k", {"content-length": str(size)}) + body_of(size)[:-1]
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as s:
-        s.sendall(data)
-    answer = send(daemon, data)
-    assert b"200 OK" not in answer
+@pytest.mark.parametrize("missing", [1, 50, 99])
+@pytest.mark.parametrize("size", [100, 100_000, 3 << 20])
+def test_a_body_shorter_than_announced(daemon, bucket, size, missing):
+    reply = talk(daemon, head(daemon, "PUT", f"/{bucket}/k", {"content-length": str(size)}) + body_of(size)[:-missing])
+    assert (reply.status, reply.code) == (400, "IncompleteBody")
     assert daemon.raw("GET", f"/{bucket}/k").status == 404
 
 
-def test_a_body_of_another_hash(daemon, bucket):
-    reply = daemon.raw("PUT", f"/{bucket}/k", body=b"x", payload="0" * 64)
-    assert (reply.status, reply.code) == (400, "XAmzContentSHA256Mismatch")
-    reply = daemon.raw("PUT", f"/{bucket}/k", body=body_of(100000), payload="0" * 64)
-    assert (reply.status, reply.code) == (400, "XAmzContentSHA256Mismatch")
-
-
-@pytest.mark.parametrize("framing", [b"x\r\n", b"5\r\nab", b"5;chunk-signature=0\r\nhello\r\n0\r\n\r\n"[:-6], b"ffffffffffffffffff\r\n", b"-1\r\n",
-                                     b"3\r\nabcd\r\n0\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n"])
-def test_broken_chunks(daemon, bucket, framing):
-    headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "5", "content-length": str(len(framing)), "connection": "close"}
-    answer = send(daemon, head_of(daemon, "PUT", f"/{bucket}/k", headers, "STREAMING-UNSIGNED-PAYLOAD-TRAILER") + framing)
-    assert answer.split(b" ")[1] in (b"400", b"403"), answer
+def test_a_body_shorter_than_announced_in_every_operation_that_has_one(daemon, bucket):
+    upload = daemon.raw("POST", f"/{bucket}/k", query="uploads").text("UploadId")
+    for method, path, query in ("PUT", f"/{bucket}/k", f"partNumber=1&uploadId={upload}"), ("POST", f"/{bucket}/k", f"uploadId={upload}"), \
+            ("POST", f"/{bucket}", "delete"), ("PUT", f"/{bucket}/k", "tagging"), ("PUT", f"/{bucket}-new", ""), ("PUT", f"/{bucket}", "acl"):
+        md5 = base64.b64encode(hashlib.md5(b"<x/>").digest()).decode()
+        reply = talk(daemon, head(daemon, method, path, {"content-length": "5", "content-md5": md5}, query=query) + b"<x/>")
+        assert (reply.status, reply.code) == (400, "IncompleteBody"), (method, path, query, reply)
+    assert daemon.raw("GET", f"/{bucket}-new").status == 404
+    daemon.raw("DELETE", f"/{bucket}/k", query=f"uploadId={upload}")
 
 
 def test_strangers_are_refused(daemon, bucket):
@@ -114,7 +94,148 @@ def test_a_refused_body_does_not_spoil_the_connection(daemon, bucket):
 
 def test_a_client_waiting_to_continue_is_refused_at_once(daemon):
     start = time.monotonic()
-    head = head_of(daemon, "PUT", "/no-such-bucket/k", {"content-length": "1000000", "expect": "100-continue", "connection": "close"})
-    answer = send(daemon, head, shut=False)
-    assert b"NoSuchBucket" in answer and b"100 Continue" not in answer
+    with Connection(daemon) as connection:
+        connection.send(head(daemon, "PUT", "/no-such-bucket/k", {"content-length": "1000000", "expect": "100-continue"}))
+        assert connection.reply().code == "NoSuchBucket"
+        assert connection.ended(), "the body may come or not: nobody can tell"
     assert time.monotonic() - start < 10
+
+
+# ---- keys ----
+
+@pytest.mark.parametrize("path", ["..", "../..", "../../etc/passwd", "a/../b", ".", "./a", "a/.", "//", "a//b", "//a", "a//", "/", "%2e%2e/x", "a/%2F/b", "%20", "a%20", "+",
+                                  "%7F", "%01", "%0D%0A", "%E2%80%AE", "a%25b", "%F0%9F%98%80", "x" * 255, "x" * 256, "x" * 1024, "%3Fx=1", "%23"])
+def test_odd_keys_are_keys(daemon, s3, bucket, path):
+    key = urllib.parse.unquote(path)
+    assert daemon.raw("PUT", f"/{bucket}/{path}", body=path.encode()).status == 200
+    assert daemon.raw("GET", f"/{bucket}/{path}").body == path.encode()
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    assert daemon.raw("DELETE", f"/{bucket}/{path}").status == 204
+    assert daemon.raw("GET", f"/{bucket}/{path}").status == 404
+
+
+def test_a_bucket_without_a_key(daemon, bucket):
+    assert daemon.raw("PUT", f"/{bucket}/", body=b"").code == "BucketAlreadyOwnedByYou"
+    assert daemon.raw("GET", f"/{bucket}/").text("Name") == bucket
+
+
+@pytest.mark.parametrize("name", ["cairn", "minio", "ab", "Abc", "a_b", "192.168.1.1", "xn--a", "-abc", "a..b", "x" * 64, "%ff%ff%ff", "a%00b", "..."])
+def test_names_that_no_bucket_can_have(daemon, name):
+    reply = daemon.raw("PUT", f"/{name}")
+    assert (reply.status, reply.code) == (400, "InvalidBucketName")
+    assert daemon.raw("PUT", f"/{name}/k", body=b"x").code in ("NoSuchBucket", "InvalidBucketName")
+
+
+# ---- digests ----
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("md5,code", [(base64.b64encode(b"0" * 16).decode(), "BadDigest"), ("x", "InvalidDigest"), ("", "InvalidDigest"),
+                                      (base64.b64encode(b"0" * 15).decode(), "InvalidDigest"), (base64.b64encode(b"0" * 17).decode(), "InvalidDigest"),
+                                      ("d41d8cd98f00b204e9800998ecf8427e", "InvalidDigest")])
+def test_a_wrong_content_md5(daemon, bucket, size, md5, code):
+    reply = daemon.raw("PUT", f"/{bucket}/k", body=body_of(size), headers={"content-md5": md5})
+    assert (reply.status, reply.code) == (400, code)
+    assert daemon.raw("GET", f"/{bucket}/k").status == 404
+
+
+# ---- ranges ----
+
+@pytest.mark.parametrize("value,status", [
+    ("bytes=0-4", 206), ("bytes=-1", 206), ("bytes=0-99999999999999999999", 206), ("BYTES=1-1", 206), ("bytes=9-", 206),
+    ("bytes=10-", 416), ("bytes=10-20", 416), ("bytes=-0", 416), ("bytes=18446744073709551615-", 416), ("bytes=99999999999999999999-", 416),
+    ("bytes=4-2", 200), ("bytes=", 200), ("bytes=-", 200), ("bytes=a-b", 200), ("bytes=0-1,3-4", 200), ("bytes=1", 200), ("lines=1-2", 200), ("0-4", 200),
+    ("bytes=0x0-1", 200), ("bytes=+0-1", 200), ("bytes=--1", 200), ("", 200),
+])
+def test_ranges_that_may_be_odd(daemon, bucket, value, status):
+    daemon.raw("PUT", f"/{bucket}/k", body=b"0123456789")
+    reply = daemon.raw("GET", f"/{bucket}/k", headers={"range": value})
+    assert reply.status == status
+    if status == 416:
+        assert reply.code == "InvalidRange" and reply.headers["content-range"] == "bytes */10"
+    if status == 200:
+        assert reply.body == b"0123456789" and "content-range" not in reply.headers
+    daemon.raw("DELETE", f"/{bucket}/k")
+
+
+# ---- documents ----
+
+ENTITY = b'<!DOCTYPE x [<!ENTITY e "v">]>'
+BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9)) + b"]>"
+OUTSIDE = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+BAD_XML = {
+    "not closed": lambda root: b"<%s><a>" % root,
+    "no XML": lambda root: b"{}",
+    "only blanks": lambda root: b"  \n",
+    "two roots": lambda root: b"<%s/><%s/>" % (root, root),
+    "another root": lambda root: b"<Other/>",
+    "a DOCTYPE": lambda root: b"<!DOCTYPE x><%s/>" % root,
+    "an entity": lambda root: ENTITY + b"<%s>&e;</%s>" % (root, root),
+    "an entity of others": lambda root: OUTSIDE + b"<%s>&e;</%s>" % (root, root),
+    "a billion entities": lambda root: BOMB + b"<%s>&j;</%s>" % (root, root),
+    "an unknown entity": lambda root: b"<%s>&nbsp;</%s>" % (root, root),
+    "invalid UTF-8": lambda root: b"<%s>\xff</%s>" % (root, root),
+    "a NUL": lambda root: b"<%s>\x00</%s>" % (root, root),
+    "a control character": lambda root: b"<%s>&#1;</%s>" % (root, root),
+    "an unknown encoding": lambda root: b'<?xml version="1.0" encoding="EBCDIC-X"?><%s/>' % root,
+    "an attribute twice": lambda root: b'<%s a="1" a="2"/>' % root,
+    "too deep": lambda root: b"<%s>" % root + b"<a>" * 5000 + b"</a>" * 5000 + b"</%s>" % root,
+    "too many elements": lambda root: b"<%s>" % root + b"<a/>" * 200_000 + b"</%s>" % root,
+}
+
+
+@pytest.fixture
+def documents(daemon, bucket):
+    """method, path, query and root element of every operation that takes a document."""
+    daemon.raw("PUT", f"/{bucket}/k", body=b"x")
+    upload = daemon.raw("POST", f"/{bucket}/k", query="uploads").text("UploadId")
+    yield [("PUT", f"/{bucket}-new", "", b"CreateBucketConfiguration"), ("POST", f"/{bucket}", "delete", b"Delete"), ("PUT", f"/{bucket}/k", "tagging", b"Tagging"),
+           ("POST", f"/{bucket}/k", f"uploadId={upload}", b"CompleteMultipartUpload"), ("PUT", f"/{bucket}", "acl", b"AccessControlPolicy")]
+    assert daemon.raw("GET", f"/{bucket}/k").body == b"x"
+    assert daemon.raw("GET", f"/{bucket}-new").status == 404
+    daemon.raw("DELETE", f"/{bucket}/k", query=f"uploadId={upload}")
+    daemon.raw("DELETE", f"/{bucket}/k")
+
+
+@pytest.mark.parametrize("what", BAD_XML)
+def test_documents_that_are_none(daemon, documents, what):
+    connection = daemon.connect()
+    for method, path, query, root in documents:
+        document = BAD_XML[what](root)
+        reply = daemon.raw(method, path, query=query, body=document, headers={"content-md5": base64.b64encode(hashlib.md5(document).digest()).decode()})
+        codes = ("MalformedXML", "MaxMessageLengthExceeded") if what.startswith("too") else ("MalformedXML",)
+        assert reply.status == 400 and reply.code in codes, (method, path, query, reply)
+        assert b"root:" not in reply.body
+    connection.close()
+
+
+def test_documents_that_are_too_large_are_refused_before_they_are_sent(daemon, documents):
+    for method, path, query, _ in documents:
+        headers = {"content-length": str(9 << 20), "content-md5": base64.b64encode(b"0" * 16).decode()}
+        with Connection(daemon) as connection:
+            reply = connection.send(head(daemon, method, path, headers, query=query)).reply()
+            assert (reply.status, reply.code) == (400, "MaxMessageLengthExceeded"), (method, path, query)
+
+
+@pytest.mark.parametrize("document,status,code", [
+    (b"<Delete></Delete>", 400, "MalformedXML"), (b"<Delete><Object/></Delete>", 400, "MalformedXML"), (b"<Delete><Object><Key/></Object></Delete>", 400, "MalformedXML"),
+    (b"<Delete>" + b"<Object><Key>k</Key></Object>" * 1001 + b"</Delete>", 400, "MalformedXML"), (b"", 400, "MissingRequestBodyError"),
+])
+def test_deletions_that_are_none(daemon, documents, document, status, code):
+    method, path, query, _ = documents[1]
+    digest = base64.b64encode(hashlib.md5(document).digest()).decode()
+    reply = daemon.raw(method, path, query=query, body=document, headers={"content-md5": digest})
+    assert (reply.status, reply.code) == (status, code)
+    reply = daemon.raw(method, path, query=query, body=b"<Delete><Object><Key>k</Key></Object></Delete>")
+    assert (reply.status, reply.code) == (400, "InvalidRequest"), "without a digest"
+    reply = daemon.raw(method, path, query=query, body=b"<Delete><Object><Key>k</Key></Object></Delete>", headers={"content-md5": base64.b64encode(b"0" * 16).decode()})
+    assert (reply.status, reply.code) == (400, "BadDigest")
+
+
+@pytest.mark.parametrize("part", [b"", b"<Part/>", b"<Part><PartNumber>x</PartNumber><ETag>e</ETag></Part>", b"<Part><PartNumber>1</PartNumber></Part>",
+                                  b"<Part><PartNumber>-1</PartNumber><ETag>e</ETag></Part>", b"<Part><PartNumber>99999999999999999999</PartNumber><ETag>e</ETag></Part>"])
+def test_completions_that_are_none(daemon, documents, part):
+    method, path, query, _ = documents[3]
+    reply = daemon.raw(method, path, query=query, body=b"<CompleteMultipartUpload>" + part + b"</CompleteMultipartUpload>")
+    assert (reply.status, reply.code) == (400, "MalformedXML")
+    reply = daemon.raw(method, path, query=query, body=b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>")
+    assert (reply.status, reply.code) == (400, "InvalidPart")
