@@ -6,10 +6,11 @@
  * both views are the table in objstore/namespace/README.md.
  *
  * Every call works inside a transaction: a view (ns_view_begin) is a consistent snapshot to read; a mutation (ns_apply)
- * reads and changes. A mutation's function checks first and writes after: one that has changed something must succeed.
- * A call marked [mutation] needs a mutation; it checks everything before its own first write. So several of them can
- * follow one another in a mutation only when the later ones can't fail any more. Spans that a call gives live until the
- * transaction ends or, in a mutation, until its next change, unless an arena is passed.
+ * reads and changes. A call marked [mutation] needs a mutation; it checks everything before its own first write.
+ * Several can follow one another in a mutation; when its function answers an error, what it wrote is undone, which
+ * costs the batch that it shares with others: so check first, and write after. Spans that a call gives live until the
+ * transaction ends or, in a mutation, until its next change, unless an arena is passed; an inode's attrs live until it
+ * ends in both.
  *
  * Names come in two forms. S3 calls take keys, as they are. POSIX calls take names as a mount shows them: entries that
  * a mount can't show under their own name (an object beside a directory of its name; "", ".", ".."; more than 255
@@ -54,7 +55,7 @@ int ns_flush_since(struct ns *ns, uint64_t *mark);
 
 /* The time of this transaction, ns since 1970: every change of one mutation bears the same. */
 int64_t ns_txn_now(const struct ns_txn *txn);
-/* For records of other layers (tags 'Z' and 'R' are the POSIX sessions' and their replies'). */
+/* For records of other layers (tags 'Z' and 'R' are the POSIX sessions' and their replies'; ours are in format.h). */
 struct index_txn *ns_txn_index(struct ns_txn *txn);
 
 /* ================================================================ inodes */
@@ -119,19 +120,22 @@ int ns_inode(struct ns_txn *txn, uint64_t ino, struct inode *ret_inode);
 
 /* A body on its way in. Up to NS_INLINE_MAX bytes stay in memory, more go to a blob; memory is bounded either way. */
 struct body_writer;
-int body_writer_new(struct ns *ns, uint64_t length,
-                    struct body_writer **ret_writer); /* exactly length bytes, 0 … 5 GiB */
+/* Exactly length bytes, 0 … 5 GiB. CAIRN_ETOOBIG, -ENOSPC, CAIRN_EQUORUM, -ENOMEM. */
+int body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_writer);
 /* The same for ns_write into ino: when the index holds NS_INLINE_FILE_MAX bytes of that file already, short bodies go
  * to blobs too, so that neither the index nor a reader has more of one file. */
 int body_writer_new_for(struct ns *ns, uint64_t ino, uint64_t length, struct body_writer **ret_writer);
+/* Blocks on the drives. CAIRN_ETOOBIG past the length. */
 int body_write(struct body_writer *writer, const void *bytes, size_t len);
-/* All is given; waits until it is on stable storage (what goes to the index becomes so with the mutation). */
+/* All is given (else -EINVAL); waits until it is on stable storage (what goes to the index becomes so with the
+ * mutation). */
 int body_writer_finish(struct body_writer *writer);
 void body_writer_free(struct body_writer **writer); /* always; gives back what no mutation has linked. Accepts NULL */
 
 /* A body on its way out: a range of a file as the transaction saw it, readable after the transaction has ended. */
 struct body_reader;
-/* [off, off + len) cut at the size. 0; -ESTALE; -EISDIR; CAIRN_ECORRUPT. */
+/* [off, off + len) cut at the size; of a symlink, of its target. Takes some 40 bytes for each extent of the range, and
+ * a copy of the bytes that lie in the index. 0; -ENOMEM; CAIRN_ECORRUPT. */
 int body_reader_new(struct ns_txn *txn, const struct inode *inode, uint64_t off, uint64_t len,
                     struct body_reader **ret_reader);
 uint64_t body_reader_length(const struct body_reader *reader);
@@ -147,8 +151,8 @@ struct ns_owner {
     uint32_t uid, gid, mode;
 };
 
-/* [mutation] 0; CAIRN_EBUCKETEXISTS; CAIRN_EBADNAME (empty, '/' in it, over 63 bytes; the S3 layer checks the finer
- * rules). attrs: packed, may be empty. */
+/* [mutation] 0; CAIRN_EBUCKETEXISTS; CAIRN_EBADNAME (empty, '/' or NUL in it, over 63 bytes; the S3 layer checks the
+ * finer rules, ns_create has them from name.h). attrs: packed, may be empty. */
 int ns_bucket_create(struct ns_txn *txn, struct span name, struct ns_owner owner, struct span attrs,
                      struct inode *ret_bucket);
 int ns_bucket_find(struct ns_txn *txn, struct span name, struct inode *ret_bucket); /* CAIRN_ENOBUCKET */
@@ -188,7 +192,8 @@ int ns_key_put(struct ns_txn *txn, uint64_t bucket, struct span key, const struc
 int ns_key_copy(struct ns_txn *txn, uint64_t source, uint64_t off, uint64_t len, uint64_t bucket, struct span key,
                 const struct ns_put *put, struct inode *ret_inode);
 /* [mutation] Adds a finished body at offset, which must be the object's size (append with x-amz-write-offset-bytes):
- * CAIRN_EBADRANGE otherwise. */
+ * CAIRN_EBADRANGE otherwise. The inode stays; checksums are dropped from its attributes, or put->attrs takes their
+ * place when it is not empty. CAIRN_ENOKEY. */
 int ns_key_append(struct ns_txn *txn, uint64_t bucket, struct span key, uint64_t offset, const struct ns_put *put,
                   struct inode *ret_inode);
 /* [mutation] Replaces the packed attributes only (tagging). */
@@ -258,14 +263,16 @@ int ns_upload_abort(struct ns_txn *txn, uint64_t bucket, const struct ns_upload 
  * key; an empty key: the first. CAIRN_ENOUPLOAD at the end. */
 int ns_upload_next(struct ns_txn *txn, uint64_t bucket, struct span after_key, struct span after_id,
                    struct arena *arena, struct ns_upload *ret_upload);
-/* The bytes of part number of a completed object: offset and size, its checksums. CAIRN_EBADPART: no such part; an
- * object that is no multipart has part 1, the whole. */
+/* The bytes of part number of a completed object: offset and size, its checksums. Parts count from 1 in the object's
+ * order, up to inode->parts, whatever numbers they were uploaded with. CAIRN_EBADPART: no such part; an object that is
+ * no multipart has part 1, the whole. */
 int ns_object_part(struct ns_txn *txn, const struct inode *inode, uint32_t number, uint64_t *ret_off,
                    struct ns_part *ret_part);
 
 /* ================================================================ inodes and names: the POSIX view */
 
-/* One name of a directory. -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ESTALE. "." and ".." are answered too. */
+/* One name of a directory. -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ESTALE, -EINVAL ('/' or NUL in it). "." and ".." are
+ * answered too. */
 int ns_lookup(struct ns_txn *txn, uint64_t dir, struct span name, struct inode *ret_inode);
 
 struct ns_create {
@@ -275,7 +282,8 @@ struct ns_create {
     struct span target; /* INODE_SYMLINK */
 };
 /* [mutation] mkdir, create, symlink, mknod. In NS_ROOT a directory is a bucket, and nothing else may be made there
- * (-EPERM). -EEXIST, -ENOENT, -ENOTDIR, -ENAMETOOLONG. */
+ * (-EPERM). -EEXIST; -ENOENT (the directory was removed); -ENOTDIR; -ENAMETOOLONG; -EINVAL: an empty name, '/' or NUL
+ * in it, an escape that nothing new can have, or no valid name of a bucket. */
 int ns_create(struct ns_txn *txn, uint64_t dir, struct span name, const struct ns_create *create,
               struct inode *ret_inode);
 /* [mutation] -EISDIR for a directory. ret_inode: as it is now; nlink 0 means that only holders keep it. */
@@ -284,10 +292,11 @@ int ns_unlink(struct ns_txn *txn, uint64_t dir, struct span name, struct inode *
 int ns_rmdir(struct ns_txn *txn, uint64_t dir, struct span name);
 #define NS_RENAME_NOREPLACE 1u
 #define NS_RENAME_EXCHANGE 2u
-/* [mutation] rename(2), renameat2(2). A directory is re-keyed as one entry. -EINVAL into itself; -EXDEV between buckets
- * for a bucket itself. */
+/* [mutation] rename(2), renameat2(2), with their errors. A directory is re-keyed as one entry. -EINVAL into itself;
+ * -EXDEV for a bucket that would leave the root, or what would come there; -EEXIST also for an exchange that would
+ * put a file in the place of the object beside a directory. */
 int ns_rename(struct ns_txn *txn, uint64_t from_dir, struct span from, uint64_t to_dir, struct span to, uint32_t flags);
-/* [mutation] -EPERM for a directory, -EMLINK. */
+/* [mutation] -EPERM for a directory, -EMLINK, -ENOENT for an inode without a name; as ns_create for the name. */
 int ns_link(struct ns_txn *txn, uint64_t ino, uint64_t dir, struct span name, struct inode *ret_inode);
 
 #define NS_SET_MODE 0x01u
@@ -310,7 +319,8 @@ int ns_setattr(struct ns_txn *txn, uint64_t ino, const struct ns_setattr *set, s
 int ns_write(struct ns_txn *txn, uint64_t ino, uint64_t off, struct body_writer *body, struct inode *ret_inode);
 /* [mutation] Makes [off, off + len) a hole; the size stays. */
 int ns_punch(struct ns_txn *txn, uint64_t ino, uint64_t off, uint64_t len, struct inode *ret_inode);
-/* [mutation] copy_file_range: shares the blobs. */
+/* [mutation] copy_file_range: shares the blobs. The range is cut at the source's end. -EINVAL when the ranges of one
+ * file overlap. */
 int ns_copy_range(struct ns_txn *txn, uint64_t from, uint64_t from_off, uint64_t to, uint64_t to_off, uint64_t len,
                   struct inode *ret_inode);
 /* The next offset >= off that is data (hole false) or hole (true), as lseek SEEK_DATA and SEEK_HOLE have it. -ENXIO. */
@@ -339,8 +349,9 @@ int ns_xattr_next(struct ns_txn *txn, uint64_t ino, struct span after, struct sp
 /* ================================================================ open files without a name */
 
 /* Counts a holder of ino in memory: an inode that is held outlives its last name, also across a restart, until
- * ns_reap_orphans. Any thread. Called inside a view or mutation that has just found the inode, it can't come too late.
- */
+ * ns_reap_orphans. Any thread. 0; -ENOMEM; -ESTALE when it is gone: called inside a view or mutation that has just
+ * found the inode, it does not come too late, but in a view it may learn that the inode has gone meanwhile. A mutation
+ * that may run again is to remember that it holds. */
 int ns_hold(struct ns_txn *txn, uint64_t ino);
 /* Gives it back; with the last holder of a nameless inode its body is reclaimed. */
 void ns_unhold(struct ns *ns, uint64_t ino);
