@@ -1,0 +1,120 @@
+"""Mounts a bucket of a test's daemon with cairnfs, and always takes the mount away again.
+
+    with Daemon() as daemon, Mount(daemon, "photos") as mount:
+        open(mount / "a", "w").write("x")
+
+The program is that of the folder CAIRN_BUILD (build/ when it is not set).
+"""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from cairn import program
+
+MOUNT_SECONDS, STOP_SECONDS = 60, 90
+
+
+class Mount:
+    """One cairnfs in the foreground. bucket None: the whole endpoint."""
+
+    def __init__(self, daemon, bucket=None, prefix=None, options=(), endpoint=None, env=None):
+        self.daemon = daemon
+        self.source = "/".join(part for part in (endpoint or daemon.endpoint, bucket, prefix) if part)
+        self.options = list(options)
+        self.env = dict(daemon.environment(), **(env or {}))
+        self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
+        self.folder = tempfile.mkdtemp(prefix="cairn-mount-")
+        self.path = os.path.join(self.folder, "mnt")
+        self.log_path = os.path.join(self.folder, "log")
+        os.mkdir(self.path)
+        os.chmod(self.folder, 0o755)
+        self.process = None
+
+    def __truediv__(self, name):
+        return os.path.join(self.path, name)
+
+    def __fspath__(self):
+        return self.path
+
+    def command(self):
+        command = [program("cairnfs"), self.source, self.path]
+        return command + (["-o", ",".join(self.options)] if self.options else [])
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command() + ["-f"], stdout=log, stderr=log, env=self.env)
+        deadline = time.monotonic() + MOUNT_SECONDS
+        while not self.mounted():
+            assert self.process.poll() is None, f"cairnfs ended with {self.process.returncode}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"the mount is not ready:\n{self.log()}"
+            time.sleep(0.01)
+        os.stat(self.path)
+        return self
+
+    def mounted(self):
+        with open("/proc/self/mounts") as mounts:
+            return any(line.split()[1] == self.path for line in mounts)
+
+    def wait(self):
+        """The end of the process: its exit code."""
+        process, self.process = self.process, None
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"cairnfs did not end:\n{self.log()}")
+
+    def unmount(self):
+        """A clean end. What its sanitizers found fails the test."""
+        if self.process is None:
+            return
+        subprocess.run(["fusermount3", "-u", self.path], check=True, timeout=STOP_SECONDS)
+        code = self.wait()
+        assert code == 0, f"cairnfs ended with {code}:\n{self.log()}"
+
+    def terminate(self):
+        """As systemd stops it."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self):
+        """kill -9, as a power cut for the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        if self.mounted():
+            subprocess.run(["fusermount3", "-u", "-z", self.path], timeout=STOP_SECONDS)
+
+    def remove(self):
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.unmount()
+            else:
+                print(self.log())
+        finally:
+            self.remove()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()[-8000:]
+
+
+def eventually(condition, seconds=10.0, what="the condition"):
+    """Waits for the condition to hold: the seconds that took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, f"{what} did not come within {seconds} s"
+        time.sleep(0.002)
+    return time.monotonic() - start
