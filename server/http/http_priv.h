@@ -38,8 +38,8 @@
 #define JOIN_MAX (16u * 1024)          /* pieces of a reply up to this are gathered into one write */
 #define REPLY_HEADERS_MAX (64u * 1024) /* of one reply */
 #define DRAIN_MAX (256u * 1024)        /* an unread body up to this is read and dropped to keep the connection */
-#define LINGER_MAX (1024u * 1024)      /* … and up to this before it is closed */
-#define LINGER_NS (2 * NS_PER_SEC)
+#define LINGER_MAX (64u * 1024 * 1024) /* … and up to this before it is closed: many clients read when all is sent */
+#define LINGER_NS (5 * NS_PER_SEC)
 #define REQUESTS_PER_TURN 64 /* then other connections get their turn */
 #define ACCEPTS_PER_TURN 16
 #define OVERTIME_NS (5 * NS_PER_MS)

@@ -92,6 +92,13 @@ def test_a_refused_body_does_not_spoil_the_connection(daemon, bucket):
     connection.close()
 
 
+def test_a_client_that_reads_when_all_is_sent_hears_why_it_is_refused(daemon, bucket):
+    for path, headers, code in ("/no-such-bucket/k", {}, "NoSuchBucket"), (f"/{bucket}/k", {"if-match": '"0"'}, "NoSuchKey"), \
+            (f"/{bucket}/k", {"authorization": "AWS4-HMAC-SHA256 nonsense"}, "AuthorizationHeaderMalformed"):
+        reply = daemon.raw("PUT", path, body=body_of(16 << 20), headers=headers, payload="UNSIGNED-PAYLOAD", sign="authorization" not in headers)
+        assert reply.code == code and reply.headers["connection"] == "close", reply
+
+
 def test_a_client_waiting_to_continue_is_refused_at_once(daemon):
     start = time.monotonic()
     with Connection(daemon) as connection:
