@@ -248,9 +248,9 @@ int key_put(struct ns_txn *txn, uint64_t bucket, struct span key, const struct n
     if (r >= 0)
         r = put_check(put, r > 0 ? &old : NULL);
     if (r >= 0)
-        r = ns_inode(txn, path.dirs[path.depth], &dir);
+        r = inode_dir(txn, path.dirs[path.depth], &dir);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ENOBUCKET : r;
+        return r == -ESTALE || r == -ENOENT ? CAIRN_ENOBUCKET : r;
     /* All is checked: from here on only the index can fail. */
     r = key_dirs_make(txn, &path, &dir);
     if (r < 0)

@@ -133,19 +133,26 @@ int reap_inode(struct ns_txn *txn, const struct inode *inode)
 
 /* ================================================================ mutations of the reaper */
 
+/* Where a pass through the garbage is. */
+struct garbage_pass {
+    uint64_t from; /* look at ids from here on */
+    uint64_t next; /* set by a step: where to go on */
+};
+
 /* A step on the first garbage there is: 1, or 0 when there is none. */
 static int garbage_step(struct ns_txn *txn, void *arg)
 {
-    struct record_key key = {.len = 1, .bytes = {TAG_GARBAGE}};
+    struct garbage_pass *pass = arg;
+    struct record_key key;
     struct index_cursor cursor;
     struct span found, value;
     struct garbage_record garbage;
     int budget = REAP_STEP;
-    (void)arg;
+    pass->next = pass->from;
     int r = index_cursor_open(txn->index, &cursor);
     if (r < 0)
         return r;
-    r = index_cursor_seek(&cursor, key_span(&key), &found, &value);
+    r = index_cursor_seek(&cursor, key_id(&key, TAG_GARBAGE, pass->from), &found, &value);
     index_cursor_close(&cursor);
     if (r == -ENOENT || (r == 0 && found.ptr[0] != TAG_GARBAGE))
         return 0;
@@ -155,7 +162,10 @@ static int garbage_step(struct ns_txn *txn, void *arg)
         return CAIRN_ECORRUPT;
     memcpy(&garbage, value.ptr, sizeof(garbage));
     uint64_t id = get_be64(found.ptr + 1);
+    pass->next = id + 1;
     r = take_id(txn, id, garbage.kind, &budget);
+    if (r == 0)
+        pass->next = id;
     if (r > 0)
         r = index_delete(txn->index, key_id(&key, TAG_GARBAGE, id));
     return r < 0 ? r : 1;
@@ -240,16 +250,6 @@ void reaper_give(struct reaper *reaper, struct hold *hold)
     pthread_mutex_unlock(&reaper->lock);
 }
 
-static struct hold *orphan_take(struct reaper *reaper)
-{
-    pthread_mutex_lock(&reaper->lock);
-    struct hold *hold = reaper->stop ? NULL : reaper->orphans;
-    if (hold)
-        reaper->orphans = hold->next;
-    pthread_mutex_unlock(&reaper->lock);
-    return hold;
-}
-
 bool reaper_stopping(struct reaper *reaper)
 {
     pthread_mutex_lock(&reaper->lock);
@@ -258,24 +258,46 @@ bool reaper_stopping(struct reaper *reaper)
     return stop;
 }
 
+static int orphans_pass(struct ns *ns)
+{
+    struct reaper *reaper = &ns->reaper;
+    int failed = 0;
+    pthread_mutex_lock(&reaper->lock);
+    struct hold *hold = reaper->orphans, *next;
+    reaper->orphans = NULL;
+    pthread_mutex_unlock(&reaper->lock);
+    for (; hold; hold = next) {
+        next = hold->next;
+        int r = reaper_stopping(reaper) ? 0 : ns_apply(ns, orphan_step, &hold->ino, INDEX_APPLIED);
+        if (r < 0) {
+            failed = r;
+            reaper_give(reaper, hold);
+        } else {
+            free(hold);
+        }
+    }
+    return failed;
+}
+
+/* What is damaged is passed over, and does not keep the rest from going. */
+static int garbage_pass(struct ns *ns)
+{
+    struct garbage_pass pass = {.from = 0};
+    int failed = 0, r = 1;
+    while (r > 0 && !reaper_stopping(&ns->reaper)) {
+        r = ns_apply(ns, garbage_step, &pass, INDEX_DURABLE);
+        if (r == CAIRN_ECORRUPT && pass.next > pass.from)
+            failed = r, r = 1;
+        pass.from = pass.next;
+    }
+    return r < 0 ? r : failed;
+}
+
 /* All there is to do now: first what gives space back. */
 static int reaper_work(struct ns *ns)
 {
-    struct hold *hold;
-    int r = 0;
-    while ((hold = orphan_take(&ns->reaper))) {
-        r = ns_apply(ns, orphan_step, &hold->ino, INDEX_APPLIED);
-        if (r < 0) {
-            reaper_give(&ns->reaper, hold);
-            return r;
-        }
-        free(hold);
-    }
-    while (!reaper_stopping(&ns->reaper) && (r = ns_apply(ns, garbage_step, NULL, INDEX_DURABLE)) > 0)
-        ;
-    while (r >= 0 && !reaper_stopping(&ns->reaper) && (r = tidy_step(ns)) > 0)
-        ;
-    return r;
+    int orphans = orphans_pass(ns), garbage = garbage_pass(ns), tidy = tidy_pass(ns);
+    return orphans < 0 ? orphans : garbage < 0 ? garbage : tidy;
 }
 
 /* Called with the lock held: a pause after a failure, cut short by stop. */

@@ -185,10 +185,10 @@ static int file_done(struct ns_txn *txn, void *arg)
     return inode_put(txn, &inode);
 }
 
-/* The first file that asks: 1 or 0. */
-static int file_first(struct ns *ns, uint64_t *ret_ino)
+/* The first file from ino on that asks: 1 or 0. */
+static int file_from(struct ns *ns, uint64_t from, uint64_t *ret_ino)
 {
-    static const char tag = TAG_TIDY;
+    struct record_key at;
     struct ns_txn *txn;
     struct index_cursor cursor;
     struct span key, value;
@@ -197,7 +197,7 @@ static int file_first(struct ns *ns, uint64_t *ret_ino)
         return r;
     r = index_cursor_open(txn->index, &cursor);
     if (r == 0) {
-        r = index_cursor_seek(&cursor, span_make(&tag, 1), &key, &value);
+        r = index_cursor_seek(&cursor, key_id(&at, TAG_TIDY, from), &key, &value);
         if (r == 0 && key.ptr[0] == TAG_TIDY) {
             r = key.len == 9 ? 1 : CAIRN_ECORRUPT;
             *ret_ino = r > 0 ? get_be64(key.ptr + 1) : 0;
@@ -208,18 +208,25 @@ static int file_first(struct ns *ns, uint64_t *ret_ino)
     return r == -ENOENT ? 0 : r;
 }
 
-int tidy_step(struct ns *ns)
+static int file_tidy(struct ns *ns, uint64_t ino)
 {
-    struct run run = {.bytes = BUF_INIT};
+    struct run run = {.ino = ino, .bytes = BUF_INIT};
     uint64_t pos = 0;
-    int r = file_first(ns, &run.ino);
-    if (r <= 0)
-        return r;
+    int r = 0;
     while (r >= 0 && !reaper_stopping(&ns->reaper))
         r = file_step(ns, &pos, &run);
     buf_release(&run.bytes);
-    if (r != -ENOENT)
-        return r < 0 ? r : 0;
-    r = ns_apply(ns, file_done, &run, INDEX_APPLIED);
-    return r < 0 ? r : 1;
+    return r == -ENOENT ? ns_apply(ns, file_done, &run, INDEX_APPLIED) : r;
+}
+
+int tidy_pass(struct ns *ns)
+{
+    uint64_t ino;
+    int failed = 0, r;
+    for (uint64_t from = 0; (r = file_from(ns, from, &ino)) > 0 && !reaper_stopping(&ns->reaper); from = ino + 1) {
+        r = file_tidy(ns, ino);
+        if (r < 0)
+            failed = r;
+    }
+    return r < 0 ? r : failed;
 }

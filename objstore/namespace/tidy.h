@@ -32,7 +32,7 @@ struct tidy {
 bool tidy_is_heavy(struct tidy *tidy, uint64_t ino);
 /* In a mutation that has put inode: asks for it to be tidied if that is due. */
 int tidy_note(struct ns_txn *txn, const struct inode *inode);
-/* Tidies the first file that asks for it: 1, or 0 when none does. Blocks on the drives. */
-int tidy_step(struct ns *ns);
+/* Tidies the files that ask for it. 0, or the last error, of a file that is left as it is. Blocks on the drives. */
+int tidy_pass(struct ns *ns);
 
 #endif

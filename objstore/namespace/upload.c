@@ -108,9 +108,9 @@ int ns_upload_create(struct ns_txn *txn, uint64_t bucket, struct span key, struc
         return CAIRN_EBADNAME;
     if (attrs.len > ATTRS_MAX)
         return CAIRN_ETOOBIG;
-    int r = ns_inode(txn, bucket, &dir);
+    int r = inode_dir(txn, bucket, &dir);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ENOBUCKET : r;
+        return r == -ESTALE || r == -ENOENT ? CAIRN_ENOBUCKET : r;
     r = number_new(txn, 0, &upload.ino);
     if (r < 0)
         return r;

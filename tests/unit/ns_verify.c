@@ -145,3 +145,42 @@ Test(ns_verify, a_record_that_can_not_be_read_ends_no_program)
     cr_assert_eq(nsf_apply(do_mend, &e), 0);
     cr_assert_eq(nsf_delete(bucket, "large"), 0);
 }
+
+/* ---- the reaper ---- */
+
+static int do_damage(struct ns_txn *txn, void *arg)
+{
+    struct edit *e = arg;
+    return index_put(ns_txn_index(txn), span_make(e->key, e->key_len), span_make(e->new, e->new_len));
+}
+
+static bool has_record(char tag, uint64_t id)
+{
+    struct ns_txn *txn = nsf_view();
+    struct span value;
+    char key[9] = {tag};
+    put_be64(key + 1, id);
+    int r = index_get(ns_txn_index(txn), span_make(key, 9), &value);
+    ns_view_end(&txn);
+    return r == 0;
+}
+
+Test(ns_verify, damaged_garbage_does_not_keep_the_rest_from_going)
+{
+    struct edit extent = {.new = "??", .new_len = 2}, garbage = {.new = {1, 1}, .new_len = 2};
+    key_of(&garbage, 'G', 5000, "");
+    key_of(&extent, 'E', 5000, "");
+    extent.key_len += 8;
+    cr_assert_eq(nsf_apply(do_damage, &extent), 0);
+    cr_assert_eq(nsf_apply(do_damage, &garbage), 0);
+    uint64_t f = nsf_mkfile(bucket, "f");
+    for (uint64_t i = 0; i < 200; i++)
+        cr_assert_eq(nsf_write(f, i * 2, SPAN_LIT("x")), 0);
+    cr_assert_eq(nsf_unlink(bucket, "f"), 0);
+    while (has_record('G', f))
+        ;
+    cr_assert(has_record('G', 5000));
+    garbage.delete = extent.delete = true;
+    cr_assert_eq(nsf_apply(do_edit, &garbage), 0);
+    cr_assert_eq(nsf_apply(do_edit, &extent), 0);
+}
