@@ -241,7 +241,7 @@ size_t store_drive_rows(struct store *store, struct store_drive_status *ret_rows
 
 /* ---- status of sets ---- */
 
-static void add_drive(struct store_set_status *row, const struct store_drive_status *drive, uint32_t *writable)
+static void add_drive(struct store_set_status *row, const struct store_drive_status *drive)
 {
     if (drive->state != STORE_DRIVE_ONLINE && drive->state != STORE_DRIVE_FULL)
         return;
@@ -250,13 +250,11 @@ static void add_drive(struct store_set_status *row, const struct store_drive_sta
     if (row->online == 0 || drive->free < row->free)
         row->free = drive->free;
     row->online++;
-    *writable += drive->state == STORE_DRIVE_ONLINE;
 }
 
 static void set_row(struct store *store, size_t number, struct store_set_status *ret_row)
 {
     const struct drive_set *set = drives_sets(store->drives)[number];
-    uint32_t writable = 0;
     *ret_row = (struct store_set_status){
         .set = (uint32_t)number,
         .drives = drive_set_size(set),
@@ -266,12 +264,12 @@ static void set_row(struct store *store, size_t number, struct store_set_status 
     for (unsigned i = 0; i < drive_set_size(set); i++) {
         struct store_drive_status drive;
         drive_row(store, number, i, &drive);
-        add_drive(ret_row, &drive, &writable);
+        add_drive(ret_row, &drive);
     }
     ret_row->capacity *= drive_set_data(set);
     ret_row->free *= drive_set_data(set);
     ret_row->readable = ret_row->online >= drive_set_data(set);
-    ret_row->writable = writable >= ret_row->write_quorum;
+    ret_row->writable = ret_row->online >= ret_row->write_quorum;
 }
 
 size_t store_set_rows(struct store *store, struct store_set_status *ret_rows, size_t cap)

@@ -74,7 +74,7 @@ struct store_set_status {
     uint32_t online;       /* drives that read, full ones too */
     uint32_t write_quorum; /* k, or k+1 where k = m */
     bool readable;         /* online >= k */
-    bool writable;         /* online and not full >= write_quorum */
+    bool writable;         /* online >= write_quorum; full drives count, since deletes are writes: see free */
     uint64_t capacity;     /* bytes of object data that the set takes: k times its smallest drive */
     uint64_t free;         /* bytes of object data that it still takes */
 };
