@@ -158,17 +158,16 @@ static int victim_find(struct data *data, uint64_t from, struct victim *ret_vict
     return r;
 }
 
-/* Each candidate is looked at once per round; a round ends with 0. */
-int compact_step(struct data *data)
+int compact_step(struct data *data, uint64_t *from)
 {
     struct victim victim;
-    int r = victim_find(data, data->compact_from, &victim);
+    int r = victim_find(data, *from, &victim);
 
     if (r < 0) {
-        data->compact_from = 0;
+        *from = 0;
         return r == -ENOENT ? 0 : r;
     }
-    data->compact_from = victim.segment + 1;
+    *from = victim.segment + 1;
     for (int i = 0; i < victim.count; i++) {
         r = blob_move(data, victim.blobs[i].blob, victim.segment, victim.blobs[i].offset);
         if (r == -ENOSPC || r == CAIRN_EQUORUM)

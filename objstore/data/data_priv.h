@@ -191,9 +191,9 @@ bool keeper_pause(struct data *data, int64_t ns);
 
 /* One walk over the 'F' records. 0, or the first error; goes on after errors. */
 int reclaim_pass(struct data *data);
-/* Moves the blobs of one segment that is mostly dead. 1 when there was one, 0 when there is none; negative on errors.
- */
-int compact_step(struct data *data);
+/* Moves the blobs of the first segment from id *from on that is mostly dead, and *from behind it. 1; 0 when there is none,
+ * and *from is 0 for another round; negative on errors. */
+int compact_step(struct data *data, uint64_t *from);
 /* Writes a blob anew, elsewhere and whole, if it still lies at (segment, offset). */
 int blob_move(struct data *data, uint64_t id, uint64_t segment, uint64_t offset);
 
@@ -224,7 +224,6 @@ struct data {
 
     struct pin_bucket pins[PIN_BUCKETS];
     struct keeper keeper;
-    uint64_t compact_from; /* the keeper's: where its round over the segments stands */
     atomic_ullong degraded_reads, bitrot_found;
 };
 

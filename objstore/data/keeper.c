@@ -182,6 +182,7 @@ static void *keeper_thread(void *arg)
 {
     struct data *data = arg;
     struct work work = {0};
+    uint64_t compact_from = 0;
 
     for (;;) {
         keeper_take(&data->keeper, &work);
@@ -191,7 +192,7 @@ static void *keeper_thread(void *arg)
         keeper_done(&data->keeper, &work, r);
         if (work.stop)
             return NULL;
-        while (!keeper_pause(data, PASS_NS) && !keeper_is_woken(&data->keeper) && compact_step(data) > 0)
+        while (!keeper_pause(data, PASS_NS) && !keeper_is_woken(&data->keeper) && compact_step(data, &compact_from) > 0)
             ;
     }
 }

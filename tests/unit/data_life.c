@@ -524,6 +524,7 @@ Test(data_life, compaction_moves_what_lives_and_removes_the_segment)
 {
     int64_t ids[40];
     struct blob_pin *pin = NULL;
+    uint64_t from = 0;
     char byte, want;
 
     bed_init(&bed, 4);
@@ -535,7 +536,7 @@ Test(data_life, compaction_moves_what_lives_and_removes_the_segment)
         if (i % 10 != 0)
             cr_assert_eq(bed_ref(&bed, (uint64_t)ids[i], -1), 0);
     reclaim();
-    while (compact_step(bed.data) > 0)
+    while (compact_step(bed.data, &from) > 0)
         ;
     reclaim();
     for (unsigned i = 0; i < 40; i += 10)
