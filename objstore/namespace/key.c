@@ -247,8 +247,9 @@ int key_put(struct ns_txn *txn, uint64_t bucket, struct span key, const struct n
         r = path_object(txn, &path, &old);
     if (r >= 0)
         r = put_check(put, r > 0 ? &old : NULL);
-    if (r >= 0)
-        r = inode_dir(txn, path.dirs[path.depth], &dir);
+    if (r < 0)
+        return r;
+    r = inode_dir(txn, path.dirs[path.depth], &dir);
     if (r < 0)
         return r == -ESTALE || r == -ENOENT ? CAIRN_ENOBUCKET : r;
     /* All is checked: from here on only the index can fail. */
