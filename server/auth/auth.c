@@ -305,11 +305,22 @@ static int dress_body(struct check *c)
     return S3_INVALID_ARGUMENT;
 }
 
+/* It carries its signature among the fields of its body, over the policy. */
+static bool is_form_upload(const struct http_request *request)
+{
+    return span_is(request->head.method, "POST") &&
+           span_starts(http_head_get(&request->head, "content-type"), SPAN_LIT("multipart/form-data"));
+}
+
 static int verify(struct check *c)
 {
     struct http_request *request = c->request;
     struct span authorization = http_head_get(&request->head, "authorization");
     bool anonymous = !authorization.ptr && !sigv4_in_query(&request->query);
+    if (anonymous && is_form_upload(request)) {
+        c->detail.message = SPAN_LIT("Uploads by HTML form (POST policy) are not implemented.");
+        return S3_NOT_IMPLEMENTED;
+    }
     int r = anonymous ? 0 : verify_signed(c, authorization);
     if (r < 0)
         return r;

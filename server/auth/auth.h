@@ -6,6 +6,7 @@
  * Authorization header   x-amz-content-sha256: a hash, UNSIGNED-PAYLOAD, or one of the streaming words
  * presigned query        unsigned, unless it says otherwise
  * nothing                anonymous: identity stays NULL, and each handler decides (today all but health refuse)
+ * an HTML form (POST)    refused: NotImplemented
  * Signature Version 2    refused
  *
  * Verification of a body goes on while a handler reads it: the stages of body_stages.c lie on the connection's bytes.

@@ -262,6 +262,17 @@ Test(auth, an_anonymous_request_has_no_identity)
     expect_ok("anonymous x  ");
 }
 
+Test(auth, an_upload_by_form_is_refused_as_not_implemented)
+{
+    start((struct auth_options){0});
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "POST /bucket HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                   "Content-Length: 5\r\n\r\n--b--");
+    exchange(&b);
+    expect_error(501, "NotImplemented");
+    cr_assert_eq(handled, 0);
+}
+
 /* ---- presigned ---- */
 
 static void presigned(const char *date, int64_t expires, const char *secret, const char *signed_host)
