@@ -20,11 +20,10 @@ static int stream_query(struct remote *remote, const char *kind, struct posix_st
 }
 
 /* A reply in the dialect where bytes were wanted tells of trouble with the session. 0: mended, send again. */
-static int dialect_trouble(struct remote *remote, const struct s3_response *response, struct span body, uint64_t epoch)
+static int dialect_trouble(struct remote *remote, struct span body, uint64_t epoch)
 {
     struct posix_reply reply;
     struct span results;
-    (void)response;
     if (posix_reply_decode(body, &reply, &results) < 0)
         return -EPROTO;
     return reply.status ? session_mend(remote, reply.status, epoch) : -EPROTO;
@@ -35,11 +34,14 @@ static int dialect_trouble(struct remote *remote, const struct s3_response *resp
 struct fill {
     char *at;
     size_t room, filled;
+    struct buf trouble; /* a reply in the dialect, which came instead of bytes */
 };
 
-static size_t fill_take(const void *bytes, size_t len, void *arg)
+static size_t fill_take(const struct s3_response *response, const void *bytes, size_t len, void *arg)
 {
     struct fill *f = arg;
+    if (response_is_dialect(response))
+        return buf_add(&f->trouble, bytes, len) == 0 ? len : 0;
     if (len > f->room - f->filled)
         return 0;
     memcpy(f->at + f->filled, bytes, len);
@@ -59,6 +61,7 @@ static int read_once(struct remote *remote, struct posix_stream *stream, struct 
     struct uri_query query;
     uint64_t epoch;
     fill->filled = 0;
+    buf_clear(&fill->trouble);
     int r = stream_query(remote, "data", stream, &a, &query, &epoch);
     if (r == 0) {
         struct s3_request request = {.method = "GET",
@@ -71,7 +74,7 @@ static int read_once(struct remote *remote, struct posix_stream *stream, struct 
     }
     arena_release(&a);
     if (r == 0 && response_is_dialect(response)) {
-        r = dialect_trouble(remote, response, span_make(fill->at, fill->filled), epoch);
+        r = dialect_trouble(remote, buf_span(&fill->trouble), epoch);
         return r < 0 ? r : -EAGAIN;
     }
     if (r == 0)
@@ -84,7 +87,7 @@ ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *r
 {
     struct posix_stream stream = {
         .given = POSIX_GIVEN_INO | POSIX_GIVEN_OFF | POSIX_GIVEN_LEN, .ino = ino, .off = off, .len = len};
-    struct fill fill = {ret_bytes, len, 0};
+    struct fill fill = {.at = ret_bytes, .room = len};
     struct s3_response response = S3_RESPONSE_INIT;
     struct attempt attempt = attempt_begin(remote);
     int r;
@@ -92,6 +95,7 @@ ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *r
         r = read_once(remote, &stream, &fill, &response, ret_version, ret_size);
     while (r < 0 && (r = attempt_again(remote, &attempt, r)) == 0 && (r = -EAGAIN));
     s3_response_release(&response);
+    buf_release(&fill.trouble);
     if (r < 0)
         return r == -ENXIO ? -ESTALE : r;
     return (ptrdiff_t)fill.filled;

@@ -1,5 +1,6 @@
 #include "fs/listing.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct page {
@@ -16,6 +17,7 @@ struct page {
 struct listing {
     struct fs *fs;
     struct inode *inode;
+    atomic_uint holders; /* the open directory, and calls at work on it */
     pthread_mutex_t lock;
     struct page *pages; /* lock, as all that follows */
     size_t page_count, page_cap;
@@ -308,23 +310,30 @@ int listing_new(struct fs *fs, struct inode *inode, struct listing **ret_listing
         return -ENOMEM;
     l->fs = fs;
     l->inode = inode;
+    atomic_init(&l->holders, 1);
     pthread_mutex_init(&l->lock, NULL);
     *ret_listing = l;
     return 0;
+}
+
+struct listing *listing_ref(struct listing *listing)
+{
+    atomic_fetch_add(&listing->holders, 1);
+    return listing;
 }
 
 void listing_free(struct listing **listing)
 {
     struct listing *l = *listing;
 
-    if (!l)
+    *listing = NULL;
+    if (!l || atomic_fetch_sub(&l->holders, 1) > 1)
         return;
     listing_rewind(l);
     free(l->pages);
     inode_put(l->fs->inodes, &l->inode);
     pthread_mutex_destroy(&l->lock);
     free(l);
-    *listing = NULL;
 }
 
 uint64_t listing_ino(const struct listing *listing)

@@ -17,6 +17,9 @@ struct listing;
 /* inode's reference goes over to the listing. */
 int listing_new(struct fs *fs, struct inode *inode, struct listing **ret_listing);
 void listing_free(struct listing **listing);
+/* Another holder, who gives it back with listing_free: whoever works on it beyond its reply, since the kernel may close
+ * the directory as soon as it has that. */
+struct listing *listing_ref(struct listing *listing);
 uint64_t listing_ino(const struct listing *listing);
 /* Held while entries are used. */
 void listing_lock(struct listing *listing);

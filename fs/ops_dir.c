@@ -178,7 +178,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
     if (!request_begin(&r, req))
         return;
     struct fill f = {.r = &r,
-                     .listing = listing_of(fi),
+                     .listing = listing_ref(listing_of(fi)),
                      .plus = plus,
                      .bytes = malloc(size),
                      .size = size,
@@ -199,6 +199,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
             recheck(&f);
     }
     listing_unlock(f.listing);
+    listing_free(&f.listing);
     free(f.bytes);
     free(f.given);
     request_end(&r);

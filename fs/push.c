@@ -31,9 +31,10 @@ static void push_tell(struct remote *remote, const struct posix_frame *frame)
     pthread_mutex_unlock(&remote->lock);
 }
 
-static size_t push_take(const void *bytes, size_t len, void *arg)
+static size_t push_take(const struct s3_response *response, const void *bytes, size_t len, void *arg)
 {
     struct follower *f = arg;
+    (void)response;
     if (buf_add(&f->bytes, bytes, len) < 0)
         return 0;
     struct span rest = buf_span(&f->bytes);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/log.h"
 
 #define LEASE_MS 60000u
 #define PAUSE_FIRST_NS (10 * NS_PER_MS)
@@ -65,9 +66,12 @@ int response_error(const struct s3_response *response)
         return 0;
     if (response->status >= 500 || response->status == 429)
         return -EAGAIN;
-    if (response->status == 403 || response->status == 401)
-        return -EACCES;
-    return response->status == 404 ? -ENXIO : -EPROTO;
+    if (response->status == 404)
+        return -ENXIO;
+    struct span code = s3_error_code(response);
+    log_warn("refused", "status=%d code=" SPAN_FMT " request=" SPAN_FMT, response->status, SPAN_ARG(code),
+             SPAN_ARG(http_head_get(&response->head, "x-amz-request-id")));
+    return response->status == 403 || response->status == 401 ? -EACCES : -EPROTO;
 }
 
 bool response_is_dialect(const struct s3_response *response)

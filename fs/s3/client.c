@@ -336,7 +336,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
     size_t len = size * count;
     long status = t->response->status;
     if (status >= 200 && status < 300 && t->request->sink)
-        return t->request->sink(bytes, len, t->request->sink_arg);
+        return t->request->sink(t->response, bytes, len, t->request->sink_arg);
     return buf_add(&t->response->body, bytes, len) == 0 ? len : 0;
 }
 

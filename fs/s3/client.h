@@ -15,11 +15,12 @@
 #include "server/wire/uri.h"
 
 struct s3_client;
+struct s3_response;
 
 struct s3_client_options {
-    const char *endpoint;  /* "http://host[:port]", "https://host[:port]" or "unix:PATH"; no path behind */
-    const char *sign_host; /* the Host to send and sign, where a proxy or mesh wants another; NULL: the endpoint's */
-    const char *access_key;     /* NULL: requests are not signed */
+    const char *endpoint;   /* "http://host[:port]", "https://host[:port]" or "unix:PATH"; no path behind */
+    const char *sign_host;  /* the Host to send and sign, where a proxy or mesh wants another; NULL: the endpoint's */
+    const char *access_key; /* NULL: requests are not signed */
     const char *secret;
     const char *region;         /* NULL: us-east-1 */
     const char *ca_file;        /* PEM bundle to trust instead of the system's; NULL */
@@ -48,7 +49,7 @@ struct s3_request {
     void *interrupted_arg;
     /* Takes the body of a 2xx reply as it comes, instead of response->body; anything but len ends the request with
      * -EIO. May be NULL. */
-    size_t (*sink)(const void *bytes, size_t len, void *arg);
+    size_t (*sink)(const struct s3_response *response, const void *bytes, size_t len, void *arg);
     void *sink_arg;
 };
 #define S3_HEADERS_MAX 32
