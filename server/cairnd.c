@@ -63,6 +63,8 @@ static const struct option_row options[] = {
 };
 /* clang-format on */
 
+static enum log_level log_threshold; /* as --log-level has it */
+
 /* Everything that runs, in the order in which it is opened. */
 struct daemon {
     struct arena arena;
@@ -146,9 +148,14 @@ static void observe(const struct http_request *request, const struct http_result
 {
     (void)arg;
     enum log_level level = result->status >= 500 || result->cut ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
-    log_event(level, "request", "id=%s operation=%s status=%d cut=%d in=%llu out=%llu us=%lld", request->id,
-              result->operation, result->status, result->cut, (unsigned long long)result->bytes_in,
-              (unsigned long long)result->bytes_out, (long long)(result->duration_ns / 1000));
+    if (level > log_threshold) /* its text would cost more than many a request */
+        return;
+    char client[NET_ADDRESS_TEXT];
+    net_address_host(&request->client, client);
+    log_event(level, "request", "id=%s client=%s tls=%d operation=%s status=%d cut=%d in=%llu out=%llu us=%lld",
+              request->id, client, request->secure, result->operation, result->status, result->cut,
+              (unsigned long long)result->bytes_in, (unsigned long long)result->bytes_out,
+              (long long)(result->duration_ns / 1000));
 }
 
 /* ---- opening, one part after another ---- */
@@ -410,7 +417,8 @@ static int set_log_level(void)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     for (int i = 0; i < 4; i++) {
         if (strcmp(opt.log_level, names[i]) == 0) {
-            log_set_level((enum log_level)i);
+            log_threshold = (enum log_level)i;
+            log_set_level(log_threshold);
             return 0;
         }
     }
