@@ -14,7 +14,7 @@ from test_objects import body_of
 from test_streams import crc32, flip, trailer_of
 
 SIZE = 3 << 20
-ROUNDS = 25
+ROUNDS = 16
 SLACK = 24 << 20  # bytes on all drives that a segment's growth may take; ROUNDS * SIZE and its parity are many times that
 
 

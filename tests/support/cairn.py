@@ -57,7 +57,9 @@ class Daemon:
     # ---- life ----
 
     def start(self):
-        env = dict(os.environ, CAIRN_ROOT_USER=self.user, CAIRN_ROOT_PASSWORD=self.password, **self.env)
+        env = dict(os.environ, **self.env)
+        if self.user:  # else the daemon makes up its own
+            env.update(CAIRN_ROOT_USER=self.user, CAIRN_ROOT_PASSWORD=self.password)
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         command = [program("cairnd"), "--address", f"127.0.0.1:{self.port}", *self.args, *self.drives]
         with open(self.log_path, "ab") as log:
