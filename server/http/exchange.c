@@ -195,12 +195,24 @@ static int prepare(struct http_exchange *x)
     return uri_query_parse(r->head.query, &r->arena, &r->query);
 }
 
+/* "OPTIONS *": of the server as a whole (RFC 9110 9.3.7), which load balancers ask to see it alive. */
+static int answer_options(struct http_request *r)
+{
+    int rc = http_reply_header(r, "Allow", SPAN_LIT("GET, HEAD, PUT, POST, DELETE, OPTIONS"));
+    r->operation = "Options";
+    return rc < 0 ? rc : http_reply_bytes(r, 200, NULL, SPAN_EMPTY);
+}
+
 static void run_handler(struct http_exchange *x)
 {
     const struct http_server_options *o = &x->server->options;
     int rc = prepare(x);
     if (rc < 0) {
         answer_failure(x, rc == -ENOMEM ? 503 : 400, rc);
+        return;
+    }
+    if (span_is(x->request.head.path, "*")) {
+        (void)answer_options(&x->request);
         return;
     }
     rc = o->verify(&x->request, o->verify_arg);

@@ -39,6 +39,17 @@ Test(http_requests, a_reply_carries_the_headers_that_every_reply_has)
     close(fd);
 }
 
+Test(http_requests, the_server_as_a_whole_says_what_it_allows)
+{
+    http_bed_start(&bed);
+    int fd = http_bed_connect(&bed);
+    http_bed_send(fd, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_bed_read(fd, &reply, false);
+    cr_assert_eq(reply.head.status, 200);
+    cr_assert(http_list_has(header("allow"), "PUT"));
+    close(fd);
+}
+
 Test(http_requests, pipelined_requests_are_answered_in_order)
 {
     http_bed_start(&bed);
