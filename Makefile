@@ -52,7 +52,7 @@ $(B)/lib$(1).a: $$(OBJ_$(1))
 endef
 $(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
 
-$(B)/obj/fs/%.o: CFLAGS += $(FUSE_CFLAGS)
+$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o: CFLAGS += $(FUSE_CFLAGS)
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo CC $<
@@ -68,24 +68,31 @@ $(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libs3client.a $(B)/libwire.a $(B)/libbas
 	@echo LD $@
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_s3client) $(LIBS_wire) $(LIBS_base) -ljansson
 
-# Unit tests: one Criterion program per file, linked with every library it may need.
+# Unit tests, Criterion. Of the daemon's side and of the mount's, which never meet in one program. `make check` runs each side
+# as one program; for whoever works on a part there is one per file.
+UNIT_SRC_mount  := $(wildcard tests/unit/fs_*.c)
+UNIT_SRC_daemon := $(filter-out $(UNIT_SRC_mount),$(wildcard tests/unit/*.c))
+UNIT_LIBS_mount  := $(foreach l,fs s3client wire base,$(B)/lib$(l).a)
+UNIT_LIBS_daemon := $(foreach l,support server wire objstore base,$(B)/lib$(l).a)
+UNIT_LINK_mount  := $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
+UNIT_LINK_daemon := $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
+
+define UNIT_SIDE
+$(B)/tests/unit/all-$(1): $(patsubst %.c,$(B)/obj/%.o,$(UNIT_SRC_$(1))) $(UNIT_LIBS_$(1))
+	@mkdir -p $$(@D)
+	@echo LD $$@
+	@$(CC) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(UNIT_LIBS_$(1)) -Wl,--end-group -lcriterion $(UNIT_LINK_$(1))
+$(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC_$(1))): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS_$(1))
+	@mkdir -p $$(@D)
+	@echo LD $$@
+	@$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(UNIT_LIBS_$(1)) -Wl,--end-group -lcriterion $(UNIT_LINK_$(1))
+endef
+$(foreach side,mount daemon,$(eval $(call UNIT_SIDE,$(side))))
+
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
-	@mkdir -p $(@D)
-	@echo LD $@
-	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
-	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 .PHONY: unit
 unit: $(UNIT)
 	tools/run-unit $(UNIT)
-
-# All unit tests as one program: what `make check` runs.
-UNIT_ALL := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
-$(B)/tests/unit/all: $(UNIT_ALL) $(foreach l,support fs s3client server wire objstore base,$(B)/lib$(l).a)
-	@mkdir -p $(@D)
-	@echo LD $@
-	@$(CC) $(LDFLAGS) -o $@ $(UNIT_ALL) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcriterion \
-	  $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_s3client) $(LIBS_fuse) $(LIBS_base)
 
 # Fuzz drivers: with clang's libFuzzer (make fuzz), or as plain programs that replay a corpus (make fuzz-replay).
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
