@@ -211,12 +211,9 @@ static void run_handler(struct http_exchange *x)
         answer_failure(x, rc == -ENOMEM ? 503 : 400, rc);
         return;
     }
-    if (span_is(x->request.head.path, "*")) {
-        (void)answer_options(&x->request);
-        return;
-    }
-    rc = o->verify(&x->request, o->verify_arg);
-    if (rc == 0)
+    bool of_server = span_is(x->request.head.path, "*");
+    rc = of_server ? answer_options(&x->request) : o->verify(&x->request, o->verify_arg);
+    if (rc == 0 && !of_server)
         rc = o->handle(&x->request, o->handle_arg);
     if (rc < 0 || (x->reply.state != REPLY_DONE && !x->parked))
         answer_failure(x, 500, rc);

@@ -86,8 +86,9 @@ void http_close_after(struct http_request *request);
 /* A long-lived stream (event watch, push): after http_reply_begin with HTTP_LENGTH_UNKNOWN the handler hands the
  * connection to the park and returns; it holds no worker from then on, and the handler sends nothing itself any more.
  * on_close(arg) is called once, when the peer has gone or http_parked_close was called. parked lives until it has
- * returned; it is called with no lock of this layer held, on the park's thread, never within a call of this header. So
- * a sender orders itself against on_close with a lock of its own, which it may hold while it sends or closes. */
+ * returned; it is called with no lock of this layer held, on the park's thread (or the worker's, after its handler,
+ * when the stream broke off before it began), never within a call of this header. So a sender orders itself against
+ * on_close with a lock of its own, which it may hold while it sends or closes. */
 struct http_parked;
 int http_park(struct http_request *request, void (*on_close)(void *arg), void *arg, struct http_parked **ret_parked);
 /* From any thread; never blocks: queues the bytes as one chunk; -EAGAIN when the peer is more than 1 MiB behind. */

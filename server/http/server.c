@@ -318,8 +318,11 @@ int http_server_stop(struct http_server *server, int64_t deadline)
 {
     if (!server->started)
         return 0;
-    for (size_t i = 0; i < server->options.listener_count; i++)
-        (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->options.listeners[i].fd, NULL);
+    for (size_t i = 0; i < server->options.listener_count; i++) {
+        int fd = server->options.listeners[i].fd;
+        (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        (void)shutdown(fd, SHUT_RDWR); /* clients are refused, and go elsewhere, instead of waiting in the queue */
+    }
     pthread_mutex_lock(&server->lock);
     atomic_store(&server->stopping, true);
     pthread_mutex_unlock(&server->lock);

@@ -48,9 +48,9 @@ struct http_server_options {
 int http_server_new(const struct http_server_options *options, struct http_server **ret_server);
 /* Starts to serve. 0 or a negative errno. */
 int http_server_start(struct http_server *server);
-/* Takes no more connections, closes idle ones, lets running requests end until deadline (monotonic ns), then cuts them;
- * ends all threads. 0; CAIRN_EDEADLINE when a handler is still running 5 s later: nothing that it uses may be freed
- * then. */
+/* Takes no more connections (the listeners refuse them from here on), closes idle ones, lets running requests end until
+ * deadline (monotonic ns), then cuts them; ends all threads. 0; CAIRN_EDEADLINE when a handler is still running 5 s
+ * later: nothing that it uses may be freed then. */
 int http_server_stop(struct http_server *server, int64_t deadline);
 /* Stopped, or never started. Accepts NULL. */
 void http_server_free(struct http_server **server);
