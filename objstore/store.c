@@ -16,8 +16,6 @@
 #include "objstore/drive/set.h"
 #include "objstore/namespace/namespace.h"
 
-/* Of a drive, kept free when the options do not say: one part in so many, as objstore/data has it. */
-enum { RESERVE_PART = 50 };
 
 struct store {
     struct drives *drives;
@@ -184,7 +182,7 @@ void store_trim(struct store *store)
 
 static uint64_t less_reserve(const struct store *store, const struct drive_status *drive)
 {
-    uint64_t reserve = store->reserve ? store->reserve : drive->total / RESERVE_PART;
+    uint64_t reserve = data_reserve(store->reserve, drive->total);
     return drive->free > reserve ? drive->free - reserve : 0;
 }
 
