@@ -31,6 +31,7 @@
 #define DOMAINS_MAX 16
 #define STOP_NS (30 * NS_PER_SEC)
 #define TRIM_SECONDS 60
+_Static_assert(VOLUMES_MAX == 4096, "a message of add_volumes says so");
 #define CREDENTIALS_NAME "root-credential" /* on the first drive, unless --credentials-file says otherwise */
 
 static struct {
@@ -165,6 +166,8 @@ static int add_volumes(struct daemon *d, const char *argument)
     if (strstr(argument, "://"))
         return refuse(-EINVAL, argument, "drives are folders of this host");
     int r = volumes_expand(span_cstr(argument), &d->arena, &d->volumes);
+    if (r == -E2BIG)
+        return refuse(r, argument, "more than 4096 drives");
     return r < 0 ? refuse(r, argument, r == -EINVAL ? "a range is written {1...4}" : NULL) : 0;
 }
 
