@@ -447,9 +447,9 @@ int main(int argc, char **argv)
 {
     char **operands = calloc((size_t)argc + 1, sizeof *operands);
     int count = 0, code = EXIT_SUCCESS;
-    if (!operands || options_parse(options, argc, argv, operands, &count) < 0)
-        return EXIT_FAILURE;
-    if (opt.help) {
+    if (!operands || options_parse(options, argc, argv, operands, &count) < 0) {
+        code = EXIT_FAILURE;
+    } else if (opt.help) {
         puts("usage: cairnd [OPTION]... DRIVE...\n\nServes S3 from the given drives: one folder each, /data{1...4} "
              "stands for four.\n");
         options_help(options, stdout);

@@ -231,15 +231,14 @@ int main(int argc, char **argv)
 {
     char **operands = calloc((size_t)argc + 1, sizeof *operands);
     int count = 0;
-    if (!operands || options_parse(options, argc, argv, operands, &count) < 0)
-        return EXIT_FAILED;
-    int code;
+    int code = EXIT_FAILED;
+    bool parsed = operands && options_parse(options, argc, argv, operands, &count) == 0;
     choose_credential();
-    if (opt.help)
+    if (parsed && opt.help)
         code = usage(stdout, EXIT_OK);
-    else if (count != 1)
+    else if (parsed && count != 1)
         code = usage(stderr, EXIT_FAILED);
-    else
+    else if (parsed)
         code = run_command(operands[0]);
     free(operands);
     return code;
