@@ -8,13 +8,27 @@
 /* jansson's own: "s" string, "b" boolean, "I" json_int_t, "o" object whose reference is taken; NULL when memory is
  * short. */
 
+/* JSON is UTF-8, and a path need not be: '?' stands for what can't be said. */
+static json_t *path_json(const char *path)
+{
+    json_t *json = json_string(path);
+    char *copy = json ? NULL : strdup(path);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c > 126)
+            *c = '?';
+    if (copy)
+        json = json_string(copy);
+    free(copy);
+    return json;
+}
+
 static json_t *drive_json(const struct store_drive_status *d)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "path", d->path, "id", d->id, "set",
-                     (json_int_t)d->set, "position", (json_int_t)d->position, "state", store_drive_state_name(d->state),
-                     "error", d->error ? cairn_strerror(d->error) : "", "capacity", (json_int_t)d->capacity, "free",
-                     (json_int_t)d->free, "index_replica", d->index_replica, "index_healthy", d->index_healthy,
-                     "index_sequence", (json_int_t)d->index_sequence);
+    return json_pack("{s:o, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "path", path_json(d->path), "id", d->id,
+                     "set", (json_int_t)d->set, "position", (json_int_t)d->position, "state",
+                     store_drive_state_name(d->state), "error", d->error ? cairn_strerror(d->error) : "", "capacity",
+                     (json_int_t)d->capacity, "free", (json_int_t)d->free, "index_replica", d->index_replica,
+                     "index_healthy", d->index_healthy, "index_sequence", (json_int_t)d->index_sequence);
 }
 
 static json_t *set_json(const struct store_set_status *s)
@@ -32,15 +46,22 @@ static json_t *data_json(const struct data_status *d)
                      "bitrot_found", (json_int_t)d->bitrot_found);
 }
 
+/* Adds item, which may be NULL, to list; without memory for either the list goes and is NULL. */
+static void append(json_t **list, json_t *item)
+{
+    if (*list && json_array_append_new(*list, item) < 0) {
+        json_decref(*list);
+        *list = NULL;
+    }
+}
+
 static json_t *drives_json(struct store *store, size_t count)
 {
     struct store_drive_status *rows = calloc(count + 1, sizeof *rows);
-    json_t *list = json_array();
-    if (rows && list) {
-        count = store_drive_rows(store, rows, count);
-        for (size_t i = 0; i < count; i++)
-            json_array_append_new(list, drive_json(&rows[i]));
-    }
+    json_t *list = rows ? json_array() : NULL;
+    count = rows ? store_drive_rows(store, rows, count) : 0;
+    for (size_t i = 0; i < count && list; i++)
+        append(&list, drive_json(&rows[i]));
     free(rows);
     return list;
 }
@@ -48,12 +69,10 @@ static json_t *drives_json(struct store *store, size_t count)
 static json_t *sets_json(struct store *store, size_t count)
 {
     struct store_set_status *rows = calloc(count + 1, sizeof *rows);
-    json_t *list = json_array();
-    if (rows && list) {
-        count = store_set_rows(store, rows, count);
-        for (size_t i = 0; i < count; i++)
-            json_array_append_new(list, set_json(&rows[i]));
-    }
+    json_t *list = rows ? json_array() : NULL;
+    count = rows ? store_set_rows(store, rows, count) : 0;
+    for (size_t i = 0; i < count && list; i++)
+        append(&list, set_json(&rows[i]));
     free(rows);
     return list;
 }

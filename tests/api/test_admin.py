@@ -168,6 +168,19 @@ def test_the_status_document(daemon, bucket):
     assert daemon.raw("HEAD", "/cairn/admin/v1/status").body == b""
 
 
+def test_a_drive_whose_path_is_no_utf_8_is_shown(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/drive\xff"
+    os.mkdir(folder)
+    daemon = Daemon(drives=0, args=[folder])
+    try:
+        daemon.start()
+        (drive,) = json.loads(cairn(daemon, "status", "--json").stdout)["drives"]
+        assert drive["path"] == f"{tmp_path}/drive?"
+        daemon.stop()
+    finally:
+        daemon.remove()
+
+
 def test_the_command_shows_the_status(daemon):
     shown = cairn(daemon, "status")
     assert (shown.returncode, shown.stderr) == (0, "")
