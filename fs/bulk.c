@@ -126,6 +126,7 @@ static int write_once(struct remote *remote, struct posix_stream *stream, struct
     struct span results;
     if (posix_reply_decode(buf_span(&response->body), &reply, &results) < 0)
         return -EPROTO;
+    remote_answered(remote, reply.instance);
     *ret_status = reply.status;
     if (reply.status != 0)
         return 0;

@@ -18,6 +18,12 @@
 struct name;
 struct wfile;
 
+/* Changes that the server has answered and not called durable. */
+struct unsynced {
+    uint64_t instance; /* remote_instance() when the first was sent; 0: there are none */
+    int64_t sent;      /* monotonic ns when the last one was */
+};
+
 struct inode {
     struct inode *next; /* table lock */
     uint64_t ino;
@@ -27,11 +33,12 @@ struct inode {
 
     pthread_mutex_t lock; /* guards all that follows */
     struct posix_attr attr;
-    uint64_t attr_time;    /* changes_now() that attr is known to be current at; 0: attr is not known */
-    int64_t attr_until;    /* monotonic ns: attr is not used past that */
-    uint64_t pages;        /* version that the kernel's cached pages are of, our own writes counted in; 0: not known */
-    bool no_capability;    /* has no security.capability, which the kernel asks for at every write */
-    struct wfile *written; /* write-back's part; NULL until the first write */
+    uint64_t attr_time; /* changes_now() that attr is known to be current at; 0: attr is not known */
+    int64_t attr_until; /* monotonic ns: attr is not used past that */
+    uint64_t pages;     /* version that the kernel's cached pages are of, our own writes counted in; 0: not known */
+    struct unsynced unsynced; /* changes of bytes since the last fsync */
+    bool no_capability;       /* has no security.capability, which the kernel asks for at every write */
+    struct wfile *written;    /* write-back's part; NULL until the first write */
     struct nameset *children; /* names of a directory; NULL: not known */
     uint64_t children_id;     /* of this set: another one gets another number */
     bool children_complete;   /* no other names than those */

@@ -134,11 +134,23 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off, str
 
 /* ---- write ---- */
 
+/* When a change was sent. */
+struct moment {
+    uint64_t since; /* changes_now() */
+    struct unsynced unsynced;
+};
+
+static struct moment moment_now(struct fs *fs)
+{
+    return (struct moment){changes_now(&fs->changes), unsynced_now(fs)};
+}
+
 /* A change of a file's bytes has been answered. */
-static void note_written(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t since)
+static void note_written(struct fs *fs, struct inode *inode, const struct posix_attr *attr, struct moment sent)
 {
     pthread_mutex_lock(&inode->lock);
-    fs_own_change(fs, inode, attr, 1, since);
+    fs_own_change(fs, inode, attr, 1, sent.since);
+    unsynced_add(inode, &sent.unsynced);
     pthread_mutex_unlock(&inode->lock);
     readahead_drop(fs->readahead, inode->ino);
 }
@@ -149,7 +161,7 @@ static int write_through(struct fs *fs, struct inode *inode, uint64_t off, const
 {
     bool end = off == POSIX_OFF_END;
     struct posix_attr attr;
-    uint64_t since = changes_now(&fs->changes);
+    struct moment sent = moment_now(fs);
     int r;
 
     if (len <= COMPOUND_MAX || (end && len <= POSIX_WRITE_MAX)) {
@@ -168,7 +180,7 @@ static int write_through(struct fs *fs, struct inode *inode, uint64_t off, const
             r = remote_write(fs->remote, inode->ino, off, bytes, len, durable, ret_off, &attr);
     }
     if (r == 0)
-        note_written(fs, inode, &attr, since);
+        note_written(fs, inode, &attr, sent);
     return r;
 }
 
@@ -241,11 +253,11 @@ static void op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence, str
 static int change_range(struct fs *fs, struct inode *inode, const struct posix_op *op)
 {
     struct posix_result result;
-    uint64_t since = changes_now(&fs->changes);
+    struct moment sent = moment_now(fs);
     int r = writeback_flush(fs, inode, op, false, &result);
 
     if (r == 0)
-        note_written(fs, inode, &result.attr, since);
+        note_written(fs, inode, &result.attr, sent);
     return r;
 }
 
@@ -306,12 +318,12 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t off, struc
         return;
     }
     request_note(req);
-    uint64_t since = changes_now(&fs->changes);
+    struct moment sent = moment_now(fs);
     int r = writeback_flush(fs, source, NULL, false, NULL);
     if (r == 0)
         r = writeback_flush(fs, target, &op, false, &result);
     if (r == 0)
-        note_written(fs, target, &result.attr, since);
+        note_written(fs, target, &result.attr, sent);
     if (r < 0)
         reply_error(req, r);
     else

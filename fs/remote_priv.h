@@ -1,6 +1,6 @@
 /*
- * Remote's parts: session.c opens, renews and reclaims the session; slots.c gives slots and knows the open handles; remote.c sends
- * compounds; bulk.c bytes; push.c follows the stream.
+ * Remote's parts: session.c opens, renews and reclaims the session; slots.c gives slots and knows the open handles;
+ * remote.c sends compounds; bulk.c bytes; push.c follows the stream.
  *
  * Locks, in this order: renewing (one thread mends the session, others wait for it), then lock (everything else; never
  * held across a request).
@@ -42,11 +42,13 @@ struct remote {
     pthread_mutex_t lock;
     pthread_cond_t slot_freed;
     pthread_cond_t stop_wanted;
-    struct session session;            /* lock */
-    uint64_t slot_sequence[POSIX_SLOTS]; /* lock: the last used of each */
-    uint64_t slots_free;               /* lock: a bit for each */
+    struct session session;                      /* lock */
+    uint64_t slot_sequence[POSIX_SLOTS];         /* lock: the last used of each */
+    uint64_t slots_free;                         /* lock: a bit for each */
     struct open_handle *handles[HANDLE_BUCKETS]; /* lock */
-    uint64_t events_seen;              /* lock: push's sequence */
+    uint64_t instance, past_instance;            /* lock: of the last reply, and the one before that */
+    int64_t answered, past_answered;             /* lock: monotonic ns of the last reply of each */
+    uint64_t events_seen;                        /* lock: push's sequence */
     atomic_uint_fast64_t next_handle;
 
     pthread_t heartbeat, push;
@@ -61,11 +63,11 @@ struct slot {
     uint64_t sequence;
 };
 /* Waits for a free slot. -EINTR. */
-int  slot_take(struct remote *remote, struct slot *ret_slot);
+int slot_take(struct remote *remote, struct slot *ret_slot);
 void slot_give(struct remote *remote, const struct slot *slot);
 /* The next sequence of the slot, for a compound that never ran under the old one. */
 void slot_renumber(struct remote *remote, struct slot *slot);
-int  handle_note(struct remote *remote, uint64_t handle, uint64_t ino);
+int handle_note(struct remote *remote, uint64_t handle, uint64_t ino);
 void handle_forget(struct remote *remote, uint64_t handle);
 /* Copies up to cap handles that come after *at (0 at first) in the table; the number copied, 0 at the end. */
 size_t handle_list(struct remote *remote, size_t *at, struct open_handle *ret_handles, size_t cap);
@@ -88,13 +90,16 @@ void *session_heartbeat(void *remote);
 struct attempt {
     int64_t deadline; /* monotonic ns, 0 for none */
     int64_t pause;
-    bool unknown;     /* a try ended without a reply: it may have run */
+    bool unknown; /* a try ended without a reply: it may have run */
 };
 struct attempt attempt_begin(const struct remote *remote);
-/* After a failed try: waits and answers 0 to try again, or the error to give up with: -EINTR, -EIO, or error itself when trying again is of no use. */
+/* After a failed try: waits and answers 0 to try again, or the error to give up with: -EINTR, -EIO, or error itself
+ * when trying again is of no use. */
 int attempt_again(struct remote *remote, struct attempt *attempt, int error);
 /* An HTTP status other than 2xx as an error: -EACCES, -ENOENT, -EAGAIN for one that may pass, -EPROTO. */
 int response_error(const struct s3_response *response);
+/* Notes which life of the server a reply came from. */
+void remote_answered(struct remote *remote, uint64_t instance);
 bool response_is_dialect(const struct s3_response *response);
 /* s3_send with the mount's interruption. */
 int remote_transfer(struct remote *remote, struct s3_request *request, struct s3_response *response);

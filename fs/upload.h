@@ -24,6 +24,7 @@ struct upload {
     int64_t mtime;
     struct upload_tail *tail; /* may be NULL */
     uint64_t since;           /* changes_now() when it was taken */
+    struct unsynced moment;   /* then */
 
     struct posix_attr attr; /* after it */
     size_t stored;          /* changes of the contents that were made */

@@ -131,6 +131,21 @@ static void note_error(struct wfile *f, int error)
     f->error_told = false;
 }
 
+struct unsynced unsynced_now(struct fs *fs)
+{
+    return (struct unsynced){remote_instance(fs->remote), clock_mono_ns()};
+}
+
+void unsynced_add(struct inode *inode, const struct unsynced *change)
+{
+    struct unsynced *u = &inode->unsynced;
+
+    if (u->instance == 0)
+        u->instance = change->instance;
+    if (change->sent > u->sent)
+        u->sent = change->sent;
+}
+
 /* A batch has been sent, or not; the inode's lock is held. */
 static void finish_batch(struct writeback *wb, struct wfile *f, const struct upload *u, int error)
 {
@@ -147,6 +162,8 @@ static void finish_batch(struct writeback *wb, struct wfile *f, const struct upl
         note_error(f, error);
     if (error == 0 && u->times)
         f->mtime_shown = false;
+    if (error == 0)
+        unsynced_add(f->inode, &u->moment);
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_lock(&wb->lock);
     wb->returned++;
@@ -166,6 +183,7 @@ static int send_some(struct writeback *wb, struct wfile *f, int64_t before, stru
     u->times = u->last && f->mtime_shown;
     u->mtime = f->mtime;
     u->since = changes_now(&wb->fs->changes);
+    u->moment = unsynced_now(wb->fs);
     pthread_mutex_unlock(&inode->lock);
     int r = upload_send(wb->fs, inode->ino, u);
     pthread_mutex_lock(&inode->lock);
@@ -362,25 +380,60 @@ static int flush_dirty(struct fs *fs, struct inode *inode, struct upload_tail *t
     return r;
 }
 
-int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *op, bool durable,
-                    struct posix_result *ret_result)
+/* What an fsync is about to vouch for. */
+static struct unsynced take_unsynced(struct inode *inode)
 {
-    struct upload_tail tail = {.op = op, .durable = durable, .result = ret_result};
+    pthread_mutex_lock(&inode->lock);
+    struct unsynced taken = inode->unsynced;
+    inode->unsynced = (struct unsynced){0};
+    pthread_mutex_unlock(&inode->lock);
+    return taken;
+}
+
+/* After an fsync: when the server has another life now, what it had answered may be lost with the
+ * old one, and every handle is to know. A failed fsync has vouched for nothing. */
+static int vouch(struct fs *fs, struct inode *inode, const struct unsynced *taken, int error)
+{
+    bool lost = error == 0 && taken->instance != 0 && remote_may_be_lost(fs->remote, taken->instance, taken->sent);
+
+    pthread_mutex_lock(&inode->lock);
+    if (error < 0 && taken->instance != 0)
+        unsynced_add(inode, taken);
+    if (lost && inode->written)
+        note_error(inode->written, -EIO);
+    pthread_mutex_unlock(&inode->lock);
+    return lost ? -EIO : error;
+}
+
+static int flush_all(struct fs *fs, struct inode *inode, struct upload_tail *tail, struct unsynced *ret_unsynced)
+{
     bool folded = false;
-    int r = flush_dirty(fs, inode, &tail, &folded);
+    int r = flush_dirty(fs, inode, tail, &folded);
 
     if (r < 0)
         return r;
-    if (!folded && (op || durable || tail.times)) {
+    if (tail->durable)
+        *ret_unsynced = take_unsynced(inode);
+    if (!folded && (tail->op || tail->durable || tail->times)) {
         uint64_t since = changes_now(&fs->changes);
-        r = upload_tail_alone(fs, inode->ino, &tail);
-        if (r == 0 && tail.times) {
+        r = upload_tail_alone(fs, inode->ino, tail);
+        if (r == 0 && tail->times) {
             pthread_mutex_lock(&inode->lock);
             fs_own_change(fs, inode, NULL, 0, since);
             pthread_mutex_unlock(&inode->lock);
         }
     }
-    return r < 0 ? r : tail.error;
+    return r < 0 ? r : tail->error;
+}
+
+int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *op, bool durable,
+                    struct posix_result *ret_result)
+{
+    struct upload_tail tail = {.op = op, .durable = durable, .result = ret_result};
+    struct unsynced unsynced = {0};
+    int r = flush_all(fs, inode, &tail, &unsynced);
+
+    return durable ? vouch(fs, inode, &unsynced, r) : r;
 }
 
 bool writeback_dirty(struct inode *inode)
