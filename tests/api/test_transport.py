@@ -154,6 +154,12 @@ def test_certificates_are_read_again_at_sighup():
         assert daemon.peer() == "second", "what was good is kept"
 
 
+def test_sighup_without_tls_changes_nothing():
+    with Daemon(drives=1) as daemon:
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        assert daemon.raw("GET", "/").status == 200
+
+
 # ---- what does not start ----
 
 @pytest.mark.parametrize("args,message", [
