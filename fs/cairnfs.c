@@ -108,7 +108,7 @@ static void tell_failure(struct word *word, int error)
     const char *why = cairn_strerror(error);
 
     if (error == -ENOENT)
-        why = o->source.bucket ? "no such bucket or folder" : "no such socket";
+        why = "no such bucket or folder";
     else if (error == -EACCES)
         why = "the credentials are refused";
     else if (error == -EKEYREJECTED)

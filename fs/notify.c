@@ -142,6 +142,11 @@ static void tell_inode(struct fs *fs, uint64_t ino, bool pages)
     fuse_lowlevel_notify_inval_inode(fs->session, fs_node(fs, ino), pages ? 0 : -1, 0);
 }
 
+void notify_attributes_now(struct notify *notify, uint64_t ino)
+{
+    tell_inode(notify->fs, ino, false);
+}
+
 /* Expired, not dropped: a directory that is somebody's working directory stays where it is. Before Linux 6.2 there is
  * only dropping. */
 static void tell_name(struct fs *fs, uint64_t dir, const char *name, size_t len)

@@ -26,4 +26,8 @@ void notify_attributes(struct notify *notify, uint64_t ino);
 void notify_contents(struct notify *notify, uint64_t ino);
 void notify_name(struct notify *notify, uint64_t dir, struct span name);
 
+/* The attributes at once, by a handler: an open that finds another version must not leave the kernel with the old size.
+ * This one call takes no lock that a handler's caller may hold, since it touches neither pages nor names. */
+void notify_attributes_now(struct notify *notify, uint64_t ino);
+
 #endif

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/release.h"
 #include "fs/writeback.h"
@@ -131,6 +132,8 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
     else
         fs_learn(r->fs, inode, &attr, r->since);
     pthread_mutex_unlock(&inode->lock);
+    if (!fi->keep_cache)
+        notify_attributes_now(r->fs->notify, inode->ino);
     if (!fi->keep_cache || truncate)
         readahead_drop(r->fs->readahead, inode->ino);
     h->size = attr.size;

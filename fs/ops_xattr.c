@@ -35,7 +35,9 @@ static void reply_value(fuse_req_t req, struct span value, size_t size)
         fuse_reply_buf(req, value.ptr, value.len);
 }
 
-/* ---- what the kernel asks for at every write ---- */
+/* ---- what the kernel asks for at every write ----
+ * It is believed also while push is cut, so that a write does not wait for a server that is away: the kernel only asks
+ * in order to take the capability from a file that changes. */
 
 static bool has_no_capability(struct fs *fs, uint64_t ino)
 {
@@ -44,7 +46,7 @@ static bool has_no_capability(struct fs *fs, uint64_t ino)
     if (!inode)
         return false;
     pthread_mutex_lock(&inode->lock);
-    bool none = inode->no_capability && remote_push_connected(fs->remote);
+    bool none = inode->no_capability;
     pthread_mutex_unlock(&inode->lock);
     inode_put(fs->inodes, &inode);
     return none;
