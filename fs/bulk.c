@@ -104,7 +104,7 @@ ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *r
 /* ---- writing ---- */
 
 static int write_once(struct remote *remote, struct posix_stream *stream, struct span bytes,
-                      struct s3_response *response, struct posix_result *ret_result, uint16_t *ret_status,
+                      struct s3_response *response, struct posix_result *ret_result, struct posix_reply *ret_reply,
                       uint64_t *ret_epoch)
 {
     struct arena a = ARENA_INIT;
@@ -122,31 +122,32 @@ static int write_once(struct remote *remote, struct posix_stream *stream, struct
     arena_release(&a);
     if (r < 0)
         return r;
-    struct posix_reply reply;
     struct span results;
-    if (posix_reply_decode(buf_span(&response->body), &reply, &results) < 0)
+    if (posix_reply_decode(buf_span(&response->body), ret_reply, &results) < 0)
         return -EPROTO;
-    remote_answered(remote, reply.instance);
-    *ret_status = reply.status;
-    if (reply.status != 0)
+    remote_answered(remote, ret_reply->instance);
+    if (ret_reply->status != 0)
         return 0;
     return posix_result_next(&results, ret_result) == 1 ? 0 : -EPROTO;
 }
 
 static int write_until_answered(struct remote *remote, struct posix_stream *stream, struct slot *slot,
-                                struct span bytes, struct s3_response *response, struct posix_result *ret_result)
+                                struct span bytes, struct s3_response *response, struct remote_written *ret_written)
 {
     struct attempt attempt = attempt_begin(remote);
+    struct posix_result result;
     for (;;) {
-        uint16_t status = 0;
+        struct posix_reply reply = {0};
         uint64_t epoch = 0;
         stream->slot = slot->number;
         stream->sequence = slot->sequence;
-        int r = write_once(remote, stream, bytes, response, ret_result, &status, &epoch);
-        if (r == 0 && status == 0)
-            return posix_status_code(ret_result->status);
+        int r = write_once(remote, stream, bytes, response, &result, &reply, &epoch);
+        if (r == 0 && reply.status == 0) {
+            *ret_written = (struct remote_written){result.value, reply.instance, result.attr};
+            return posix_status_code(result.status);
+        }
         if (r == 0) {
-            r = session_mend(remote, status, epoch);
+            r = session_mend(remote, reply.status, epoch);
             bool renewed = session_current(remote).epoch != epoch;
             if (r == 0 && renewed && attempt.unknown && stream->off == POSIX_OFF_END)
                 return -EIO; /* it may have been appended already; bytes at an offset may be written twice */
@@ -159,7 +160,7 @@ static int write_until_answered(struct remote *remote, struct posix_stream *stre
 }
 
 int remote_write(struct remote *remote, uint64_t ino, uint64_t off, const void *bytes, size_t len, bool durable,
-                 uint64_t *ret_off, struct posix_attr *ret_attr)
+                 struct remote_written *ret_written)
 {
     struct slot slot;
     int r = slot_take(remote, &slot);
@@ -172,13 +173,8 @@ int remote_write(struct remote *remote, uint64_t ino, uint64_t off, const void *
         stream.sync = 1;
     }
     struct s3_response response = S3_RESPONSE_INIT;
-    struct posix_result result = {0};
-    r = write_until_answered(remote, &stream, &slot, span_make(bytes, len), &response, &result);
+    r = write_until_answered(remote, &stream, &slot, span_make(bytes, len), &response, ret_written);
     slot_give(remote, &slot);
-    if (r == 0) {
-        *ret_off = result.value;
-        *ret_attr = result.attr;
-    }
     s3_response_release(&response);
     return r;
 }

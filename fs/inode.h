@@ -20,8 +20,8 @@ struct wfile;
 
 /* Changes that the server has answered and not called durable. */
 struct unsynced {
-    uint64_t instance; /* remote_instance() when the first was sent; 0: there are none */
-    int64_t sent;      /* monotonic ns when the last one was */
+    uint64_t instance; /* the life of the server that answered the first; 0: there are none */
+    int64_t answered;  /* monotonic ns, the last one */
 };
 
 struct inode {

@@ -134,25 +134,31 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off, str
 
 /* ---- write ---- */
 
-/* When a change was sent. */
-struct moment {
-    uint64_t since; /* changes_now() */
-    struct unsynced unsynced;
-};
-
-static struct moment moment_now(struct fs *fs)
-{
-    return (struct moment){changes_now(&fs->changes), unsynced_now(fs)};
-}
-
 /* A change of a file's bytes has been answered. */
-static void note_written(struct fs *fs, struct inode *inode, const struct posix_attr *attr, struct moment sent)
+static void note_written(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t since)
 {
     pthread_mutex_lock(&inode->lock);
-    fs_own_change(fs, inode, attr, 1, sent.since);
-    unsynced_add(inode, &sent.unsynced);
+    fs_own_change(fs, inode, attr, 1, since);
     pthread_mutex_unlock(&inode->lock);
     readahead_drop(fs->readahead, inode->ino);
+}
+
+static int write_stream(struct fs *fs, struct inode *inode, uint64_t off, struct span bytes, bool durable,
+                        uint64_t *ret_off, struct posix_attr *ret_attr)
+{
+    struct remote_written written;
+    int r = remote_write(fs->remote, inode->ino, off, bytes.ptr, bytes.len, durable, &written);
+
+    if (r < 0)
+        return r;
+    *ret_off = written.off;
+    *ret_attr = written.attr;
+    if (!durable) {
+        pthread_mutex_lock(&inode->lock);
+        unsynced_add(inode, written.instance);
+        pthread_mutex_unlock(&inode->lock);
+    }
+    return 0;
 }
 
 /* One write, straight to the server, behind all that is dirty. off POSIX_OFF_END: at the end. */
@@ -161,7 +167,7 @@ static int write_through(struct fs *fs, struct inode *inode, uint64_t off, const
 {
     bool end = off == POSIX_OFF_END;
     struct posix_attr attr;
-    struct moment sent = moment_now(fs);
+    uint64_t since = changes_now(&fs->changes);
     int r;
 
     if (len <= COMPOUND_MAX || (end && len <= POSIX_WRITE_MAX)) {
@@ -177,10 +183,10 @@ static int write_through(struct fs *fs, struct inode *inode, uint64_t off, const
     } else {
         r = writeback_flush(fs, inode, NULL, false, NULL);
         if (r == 0)
-            r = remote_write(fs->remote, inode->ino, off, bytes, len, durable, ret_off, &attr);
+            r = write_stream(fs, inode, off, span_make(bytes, len), durable, ret_off, &attr);
     }
     if (r == 0)
-        note_written(fs, inode, &attr, sent);
+        note_written(fs, inode, &attr, since);
     return r;
 }
 
@@ -253,11 +259,11 @@ static void op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence, str
 static int change_range(struct fs *fs, struct inode *inode, const struct posix_op *op)
 {
     struct posix_result result;
-    struct moment sent = moment_now(fs);
+    uint64_t since = changes_now(&fs->changes);
     int r = writeback_flush(fs, inode, op, false, &result);
 
     if (r == 0)
-        note_written(fs, inode, &result.attr, sent);
+        note_written(fs, inode, &result.attr, since);
     return r;
 }
 
@@ -318,12 +324,12 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t off, struc
         return;
     }
     request_note(req);
-    struct moment sent = moment_now(fs);
+    uint64_t since = changes_now(&fs->changes);
     int r = writeback_flush(fs, source, NULL, false, NULL);
     if (r == 0)
         r = writeback_flush(fs, target, &op, false, &result);
     if (r == 0)
-        note_written(fs, target, &result.attr, sent);
+        note_written(fs, target, &result.attr, since);
     if (r < 0)
         reply_error(req, r);
     else

@@ -156,6 +156,7 @@ static int send_once(struct remote_call *call, const struct session *session, co
     if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0)
         return -EPROTO;
     remote_answered(call->remote, reply.instance);
+    call->instance = reply.instance;
     *ret_status = reply.status;
     return 0;
 }
@@ -226,14 +227,6 @@ int remote_one(struct remote *remote, struct remote_call *call, const struct pos
 uint64_t remote_handle(struct remote *remote)
 {
     return atomic_fetch_add(&remote->next_handle, 1) + 1;
-}
-
-uint64_t remote_instance(struct remote *remote)
-{
-    pthread_mutex_lock(&remote->lock);
-    uint64_t instance = remote->instance;
-    pthread_mutex_unlock(&remote->lock);
-    return instance;
 }
 
 void remote_answered(struct remote *remote, uint64_t instance)

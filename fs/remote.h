@@ -55,11 +55,9 @@ void remote_close(struct remote **remote);
 /* Whether push is connected, so that what is cached is known to be current. Any thread, does not block. */
 bool remote_push_connected(struct remote *remote);
 
-/* The server's life that last answered: another number after it has restarted, or has had to give up a commit. 0 before
- * the first answer. Any thread. */
-uint64_t remote_instance(struct remote *remote);
-/* Whether a change that was answered without FSYNC may be lost: it was sent in that life at that time (monotonic ns),
- * and the life is known to have ended less than REMOTE_SETTLE_NS later. */
+/* A server's life has a number, its instance, another one after it has restarted or has had to give up a commit.
+ * Whether a change that was answered in that life at that time (monotonic ns) without FSYNC may be lost: that life is
+ * over, and not known to have lasted REMOTE_SETTLE_NS more. Any thread. */
 #define REMOTE_SETTLE_NS (1000000000LL) /* within it the server commits what it has answered */
 bool remote_may_be_lost(struct remote *remote, uint64_t instance, int64_t sent);
 
@@ -73,6 +71,7 @@ struct remote_call {
     struct span results; /* not read yet */
     int highest;         /* class of the operations in it */
     int failed;          /* first error of remote_add */
+    uint64_t instance;   /* which life of the server answered: see remote_may_be_lost() */
 };
 
 void remote_call_begin(struct remote *remote, struct remote_call *call);
@@ -102,9 +101,14 @@ uint64_t remote_handle(struct remote *remote);
  * and the version and size of the file in that snapshot. -ESTALE, -EIO, -EINTR. */
 ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *ret_bytes, size_t len,
                       uint64_t *ret_version, uint64_t *ret_size);
-/* Writes all len bytes at off (POSIX_OFF_END: at the end, and *ret_off tells where that was); exactly once. durable: on
- * stable storage before it returns. */
+struct remote_written {
+    uint64_t off;           /* where the bytes are */
+    uint64_t instance;      /* which life of the server answered */
+    struct posix_attr attr; /* of the file then */
+};
+/* Writes all len bytes at off (POSIX_OFF_END: at the end); exactly once. durable: on stable storage before it returns.
+ */
 int remote_write(struct remote *remote, uint64_t ino, uint64_t off, const void *bytes, size_t len, bool durable,
-                 uint64_t *ret_off, struct posix_attr *ret_attr);
+                 struct remote_written *ret_written);
 
 #endif

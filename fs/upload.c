@@ -20,6 +20,7 @@ static int read_tail(struct remote_call *call, struct upload_tail *tail)
 {
     struct posix_result result;
 
+    tail->instance = call->instance;
     if (tail->op) {
         tail->error = remote_next(call, &result);
         result.data = SPAN_EMPTY;
@@ -64,6 +65,7 @@ static int send_compound(struct fs *fs, uint64_t ino, struct upload *u, struct u
     if (tail)
         add_tail(call, tail);
     int r = remote_send(call);
+    u->instance = call->instance;
     if (r == 0)
         r = read_writes(call, u);
     if (r == 0 && tail) {
@@ -78,9 +80,11 @@ static int send_compound(struct fs *fs, uint64_t ino, struct upload *u, struct u
 static int send_stream(struct fs *fs, uint64_t ino, struct upload *u)
 {
     const struct extent *e = u->batch.extents[0];
-    uint64_t off;
-    int r = remote_write(fs->remote, ino, e->off, e->slot + e->start, e->len, false, &off, &u->attr);
+    struct remote_written written = {0};
+    int r = remote_write(fs->remote, ino, e->off, e->slot + e->start, e->len, false, &written);
 
+    u->attr = written.attr;
+    u->instance = written.instance;
     u->stored = r == 0;
     u->times = false;
     return r;

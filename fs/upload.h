@@ -14,7 +14,8 @@ struct upload_tail {
     bool durable;
     bool times; /* mtime and ctime become mtime, which somebody has seen */
     int64_t mtime;
-    int error; /* op's own error: what went before it stands */
+    int error;         /* op's own error: what went before it stands */
+    uint64_t instance; /* which life of the server has run op */
 };
 
 struct upload {
@@ -24,7 +25,7 @@ struct upload {
     int64_t mtime;
     struct upload_tail *tail; /* may be NULL */
     uint64_t since;           /* changes_now() when it was taken */
-    struct unsynced moment;   /* then */
+    uint64_t instance;        /* which life of the server has stored it */
 
     struct posix_attr attr; /* after it */
     size_t stored;          /* changes of the contents that were made */

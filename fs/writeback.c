@@ -131,19 +131,11 @@ static void note_error(struct wfile *f, int error)
     f->error_told = false;
 }
 
-struct unsynced unsynced_now(struct fs *fs)
+void unsynced_add(struct inode *inode, uint64_t instance)
 {
-    return (struct unsynced){remote_instance(fs->remote), clock_mono_ns()};
-}
-
-void unsynced_add(struct inode *inode, const struct unsynced *change)
-{
-    struct unsynced *u = &inode->unsynced;
-
-    if (u->instance == 0)
-        u->instance = change->instance;
-    if (change->sent > u->sent)
-        u->sent = change->sent;
+    if (inode->unsynced.instance == 0)
+        inode->unsynced.instance = instance;
+    inode->unsynced.answered = clock_mono_ns();
 }
 
 /* A batch has been sent, or not; the inode's lock is held. */
@@ -163,7 +155,7 @@ static void finish_batch(struct writeback *wb, struct wfile *f, const struct upl
     if (error == 0 && u->times)
         f->mtime_shown = false;
     if (error == 0)
-        unsynced_add(f->inode, &u->moment);
+        unsynced_add(f->inode, u->instance);
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_lock(&wb->lock);
     wb->returned++;
@@ -183,7 +175,6 @@ static int send_some(struct writeback *wb, struct wfile *f, int64_t before, stru
     u->times = u->last && f->mtime_shown;
     u->mtime = f->mtime;
     u->since = changes_now(&wb->fs->changes);
-    u->moment = unsynced_now(wb->fs);
     pthread_mutex_unlock(&inode->lock);
     int r = upload_send(wb->fs, inode->ino, u);
     pthread_mutex_lock(&inode->lock);
@@ -394,11 +385,11 @@ static struct unsynced take_unsynced(struct inode *inode)
  * old one, and every handle is to know. A failed fsync has vouched for nothing. */
 static int vouch(struct fs *fs, struct inode *inode, const struct unsynced *taken, int error)
 {
-    bool lost = error == 0 && taken->instance != 0 && remote_may_be_lost(fs->remote, taken->instance, taken->sent);
+    bool lost = error == 0 && taken->instance != 0 && remote_may_be_lost(fs->remote, taken->instance, taken->answered);
 
     pthread_mutex_lock(&inode->lock);
-    if (error < 0 && taken->instance != 0)
-        unsynced_add(inode, taken);
+    if (error < 0 && inode->unsynced.instance == 0)
+        inode->unsynced = *taken;
     if (lost && inode->written)
         note_error(inode->written, -EIO);
     pthread_mutex_unlock(&inode->lock);
@@ -433,7 +424,14 @@ int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *o
     struct unsynced unsynced = {0};
     int r = flush_all(fs, inode, &tail, &unsynced);
 
-    return durable ? vouch(fs, inode, &unsynced, r) : r;
+    if (durable)
+        return vouch(fs, inode, &unsynced, r);
+    if (r == 0 && op) {
+        pthread_mutex_lock(&inode->lock);
+        unsynced_add(inode, tail.instance);
+        pthread_mutex_unlock(&inode->lock);
+    }
+    return r;
 }
 
 bool writeback_dirty(struct inode *inode)

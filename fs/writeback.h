@@ -30,11 +30,10 @@ int writeback_write(struct fs *fs, struct inode *inode, uint64_t off, const char
  * without op. */
 int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *op, bool durable,
                     struct posix_result *ret_result);
-/* A change that is about to be sent; and the note, once it is answered, that it is not durable yet (the inode's lock is
- * held). A flush that is durable and finds that the server has restarted since, before it can have committed the
- * change, answers -EIO. */
-struct unsynced unsynced_now(struct fs *fs);
-void unsynced_add(struct inode *inode, const struct unsynced *change);
+/* A change of the inode's bytes was answered, not durable, in that life of the server; the inode's lock is held. A
+ * durable flush that finds the life over before it can have committed the change answers -EIO. writeback_flush calls it
+ * itself. */
+void unsynced_add(struct inode *inode, uint64_t instance);
 /* Whether there is anything to flush. */
 bool writeback_dirty(struct inode *inode);
 
