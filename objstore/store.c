@@ -16,7 +16,6 @@
 #include "objstore/drive/set.h"
 #include "objstore/namespace/namespace.h"
 
-
 struct store {
     struct drives *drives;
     struct index *index;
