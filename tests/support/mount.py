@@ -5,6 +5,7 @@
 
 The program is that of the folder CAIRN_BUILD (build/ when it is not set).
 """
+import multiprocessing
 import os
 import shutil
 import signal
@@ -109,6 +110,65 @@ class Mount:
     def log(self):
         with open(self.log_path, errors="replace") as log:
             return log.read()[-8000:]
+
+
+class Actor:
+    """A process that works on a mount by functions of os, while the test does what an open file would get in the way of:
+    a file that is inherited by a program's start is flushed there, and waits for a server that is down.
+
+        actor = Actor()
+        fd = actor.open(path, os.O_RDWR)
+        actor.begin("read", fd, 10); ...; actor.end()
+    """
+
+    def __init__(self):
+        self.pipe, child = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(target=self.serve, args=(child,), daemon=True)
+        self.process.start()
+        child.close()
+
+    def serve(self, pipe):
+        self.pipe.close()
+        while True:
+            try:
+                name, args = pipe.recv()
+            except EOFError:
+                return
+            try:
+                pipe.send(getattr(os, name)(*args))
+            except OSError as error:
+                pipe.send(error)
+
+    def begin(self, name, *args):
+        self.pipe.send((name, args))
+
+    def ended(self):
+        return self.pipe.poll(0)
+
+    def end(self, seconds=60):
+        assert self.pipe.poll(seconds), "it hangs"
+        result = self.pipe.recv()
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    def __getattr__(self, name):
+        def call(*args):
+            self.begin(name, *args)
+            return self.end()
+
+        return call
+
+    def leave(self):
+        """Closes all that it has open."""
+        self.pipe.close()
+        self.process.join(60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.leave()
 
 
 def eventually(condition, seconds=10.0, what="the condition"):
