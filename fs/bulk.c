@@ -125,7 +125,6 @@ static int write_once(struct remote *remote, struct posix_stream *stream, struct
     struct span results;
     if (posix_reply_decode(buf_span(&response->body), ret_reply, &results) < 0)
         return -EPROTO;
-    remote_answered(remote, ret_reply->instance);
     if (ret_reply->status != 0)
         return 0;
     return posix_result_next(&results, ret_result) == 1 ? 0 : -EPROTO;

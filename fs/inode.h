@@ -18,10 +18,11 @@
 struct name;
 struct wfile;
 
-/* Changes that the server has answered and not called durable. */
+/* Changes of bytes that the server has answered and not called durable. */
 struct unsynced {
-    uint64_t instance; /* the life of the server that answered the first; 0: there are none */
-    int64_t answered;  /* monotonic ns, the last one */
+    uint64_t instance; /* the life of the server that answered the last; 0: there are none */
+    uint64_t version;  /* of the file after it */
+    bool lost;         /* an earlier one did not outlive its server */
 };
 
 struct inode {

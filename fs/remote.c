@@ -155,7 +155,6 @@ static int send_once(struct remote_call *call, const struct session *session, co
     struct posix_reply reply;
     if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0)
         return -EPROTO;
-    remote_answered(call->remote, reply.instance);
     call->instance = reply.instance;
     *ret_status = reply.status;
     return 0;
@@ -227,28 +226,6 @@ int remote_one(struct remote *remote, struct remote_call *call, const struct pos
 uint64_t remote_handle(struct remote *remote)
 {
     return atomic_fetch_add(&remote->next_handle, 1) + 1;
-}
-
-void remote_answered(struct remote *remote, uint64_t instance)
-{
-    int64_t now = clock_mono_ns();
-    pthread_mutex_lock(&remote->lock);
-    if (instance != remote->instance) {
-        remote->past_instance = remote->instance;
-        remote->past_answered = remote->answered;
-        remote->instance = instance;
-    }
-    remote->answered = now;
-    pthread_mutex_unlock(&remote->lock);
-}
-
-bool remote_may_be_lost(struct remote *remote, uint64_t instance, int64_t sent)
-{
-    pthread_mutex_lock(&remote->lock);
-    bool settled = instance == remote->instance ||
-                   (instance == remote->past_instance && remote->past_answered - sent >= REMOTE_SETTLE_NS);
-    pthread_mutex_unlock(&remote->lock);
-    return !settled;
 }
 
 bool remote_push_connected(struct remote *remote)

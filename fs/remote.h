@@ -55,12 +55,6 @@ void remote_close(struct remote **remote);
 /* Whether push is connected, so that what is cached is known to be current. Any thread, does not block. */
 bool remote_push_connected(struct remote *remote);
 
-/* A server's life has a number, its instance, another one after it has restarted or has had to give up a commit.
- * Whether a change that was answered in that life at that time (monotonic ns) without FSYNC may be lost: that life is
- * over, and not known to have lasted REMOTE_SETTLE_NS more. Any thread. */
-#define REMOTE_SETTLE_NS (1000000000LL) /* within it the server commits what it has answered */
-bool remote_may_be_lost(struct remote *remote, uint64_t instance, int64_t sent);
-
 /* ---- compounds ---- */
 
 /* One compound being built, sent and read. Embedded; one thread; used again and again. */
@@ -71,7 +65,8 @@ struct remote_call {
     struct span results; /* not read yet */
     int highest;         /* class of the operations in it */
     int failed;          /* first error of remote_add */
-    uint64_t instance;   /* which life of the server answered: see remote_may_be_lost() */
+    uint64_t
+        instance; /* which life of the server answered: another number after a restart, or a commit it had to give up */
 };
 
 void remote_call_begin(struct remote *remote, struct remote_call *call);

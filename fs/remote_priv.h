@@ -46,8 +46,6 @@ struct remote {
     uint64_t slot_sequence[POSIX_SLOTS];         /* lock: the last used of each */
     uint64_t slots_free;                         /* lock: a bit for each */
     struct open_handle *handles[HANDLE_BUCKETS]; /* lock */
-    uint64_t instance, past_instance;            /* lock: of the last reply, and the one before that */
-    int64_t answered, past_answered;             /* lock: monotonic ns of the last reply of each */
     uint64_t events_seen;                        /* lock: push's sequence */
     atomic_uint_fast64_t next_handle;
 
@@ -98,8 +96,6 @@ struct attempt attempt_begin(const struct remote *remote);
 int attempt_again(struct remote *remote, struct attempt *attempt, int error);
 /* An HTTP status other than 2xx as an error: -EACCES, -ENOENT, -EAGAIN for one that may pass, -EPROTO. */
 int response_error(const struct s3_response *response);
-/* Notes which life of the server a reply came from. */
-void remote_answered(struct remote *remote, uint64_t instance);
 bool response_is_dialect(const struct s3_response *response);
 /* s3_send with the mount's interruption. */
 int remote_transfer(struct remote *remote, struct s3_request *request, struct s3_response *response);

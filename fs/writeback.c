@@ -131,11 +131,16 @@ static void note_error(struct wfile *f, int error)
     f->error_told = false;
 }
 
-void unsynced_add(struct inode *inode, uint64_t instance)
+/* Versions only grow, so a new life that gives one that was given before has not seen what got it then. */
+void unsynced_add(struct inode *inode, uint64_t instance, uint64_t version)
 {
-    if (inode->unsynced.instance == 0)
-        inode->unsynced.instance = instance;
-    inode->unsynced.answered = clock_mono_ns();
+    struct unsynced *u = &inode->unsynced;
+
+    if (u->instance != 0 && u->instance != instance && version <= u->version)
+        u->lost = true;
+    if (u->instance != instance || version > u->version)
+        u->version = version;
+    u->instance = instance;
 }
 
 /* A batch has been sent, or not; the inode's lock is held. */
@@ -155,7 +160,7 @@ static void finish_batch(struct writeback *wb, struct wfile *f, const struct upl
     if (error == 0 && u->times)
         f->mtime_shown = false;
     if (error == 0)
-        unsynced_add(f->inode, u->instance);
+        unsynced_add(f->inode, u->instance, u->attr.version);
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_lock(&wb->lock);
     wb->returned++;
@@ -381,11 +386,22 @@ static struct unsynced take_unsynced(struct inode *inode)
     return taken;
 }
 
-/* After an fsync: when the server has another life now, what it had answered may be lost with the
- * old one, and every handle is to know. A failed fsync has vouched for nothing. */
-static int vouch(struct fs *fs, struct inode *inode, const struct unsynced *taken, int error)
+/* Whether what an fsync was to vouch for did not outlive the server that had answered it. */
+static bool was_lost(struct fs *fs, struct inode *inode, const struct unsynced *taken, uint64_t instance)
 {
-    bool lost = error == 0 && taken->instance != 0 && remote_may_be_lost(fs->remote, taken->instance, taken->answered);
+    struct posix_result result;
+
+    if (taken->lost || taken->instance == 0 || taken->instance == instance)
+        return taken->lost;
+    int r = call_one(fs, &(struct posix_op){.code = POSIX_GETATTR, .ino = inode->ino}, &result);
+    return r < 0 || result.attr.version < taken->version;
+}
+
+/* After an fsync, answered in that life of the server: what is lost every handle is to know. A failed fsync has vouched
+ * for nothing. */
+static int vouch(struct fs *fs, struct inode *inode, const struct unsynced *taken, uint64_t instance, int error)
+{
+    bool lost = error == 0 && was_lost(fs, inode, taken, instance);
 
     pthread_mutex_lock(&inode->lock);
     if (error < 0 && inode->unsynced.instance == 0)
@@ -425,10 +441,10 @@ int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *o
     int r = flush_all(fs, inode, &tail, &unsynced);
 
     if (durable)
-        return vouch(fs, inode, &unsynced, r);
+        return vouch(fs, inode, &unsynced, tail.instance, r);
     if (r == 0 && op) {
         pthread_mutex_lock(&inode->lock);
-        unsynced_add(inode, tail.instance);
+        unsynced_add(inode, tail.instance, ret_result->attr.version);
         pthread_mutex_unlock(&inode->lock);
     }
     return r;
