@@ -46,10 +46,17 @@ void entry_recheck(struct request *r, uint64_t dir, struct span name, uint64_t i
 /* The reply to a lookup, and to an operation that made a name. */
 void reply_found(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr);
 void reply_absent(struct request *r, uint64_t dir, struct span name);
-void reply_made(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr);
-/* An operation of ours has changed a name of a directory; made: the name exists now. Answers for how long the kernel
- * may keep it, as it was before our own change. */
-double name_changed(struct request *r, uint64_t dir, struct span name, bool made);
+void reply_made(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr,
+                const struct posix_attr *dir_attr);
+/* Runs an operation that changes names, and looks at the directories it changes (dir2 0: one) in the same round trip:
+ * the kernel asks for their attributes next. dirs: these; unset when the operation fails. */
+int run_change(struct request *r, const struct posix_op *op, uint64_t dir, uint64_t dir2,
+               struct posix_result *ret_result, struct posix_attr ret_dirs[2]);
+/* An operation of ours has changed a name of a directory; made: the name exists now; attr: the directory's after that
+ * (NULL: not known). Answers for how long the kernel may keep the name, as it was before our own change. */
+double name_changed(struct request *r, uint64_t dir, struct span name, bool made, const struct posix_attr *attr);
+/* Likewise for the directory alone; made: a name that it has now, or an empty span. */
+void dir_changed(struct request *r, uint64_t dir, struct span made, const struct posix_attr *attr);
 /* Attributes of an inode, as they are to be shown, learned by a look since r->since. */
 void reply_attr(struct request *r, struct inode *inode, const struct posix_attr *attr);
 

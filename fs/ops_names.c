@@ -13,34 +13,40 @@ static void set_owner(struct request *r, struct posix_op *op)
     op->gid = o->gid == OPTION_ID_NONE ? ctx->gid : (uint32_t)o->gid;
 }
 
-/* Runs an operation that makes a name, and replies. */
-static int make(struct request *r, struct posix_op *op, uint64_t dir, struct span name, struct posix_attr *ret_attr)
+/* What an operation that makes a name gives. */
+struct made {
+    struct posix_attr attr, dir;
+};
+
+/* Runs an operation that makes name in dir. */
+static int make(struct request *r, struct posix_op *op, uint64_t dir, struct span name, struct made *ret_made)
 {
     struct posix_result result;
+    struct posix_attr dirs[2];
 
     set_owner(r, op);
-    int error = remote_one(r->fs->remote, r->call, op, &result);
+    int error = run_change(r, op, dir, 0, &result, dirs);
     if (error == -EEXIST)
-        name_changed(r, dir, name, true); /* somebody was faster, and push has yet to tell */
+        name_changed(r, dir, name, true, NULL); /* somebody was faster, and push has yet to tell */
     if (error == 0)
-        *ret_attr = result.attr;
+        *ret_made = (struct made){result.attr, dirs[0]};
     return error;
 }
 
 static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, struct posix_op *op)
 {
     struct request r;
-    struct posix_attr attr;
+    struct made made;
 
     if (!request_begin_name(&r, req, name))
         return;
     op->ino = fs_ino(r.fs, parent);
     op->name = span_cstr(name);
-    int error = make(&r, op, op->ino, op->name, &attr);
+    int error = make(&r, op, op->ino, op->name, &made);
     if (error < 0)
         reply_error(req, error);
     else
-        reply_made(&r, op->ino, op->name, &attr);
+        reply_made(&r, op->ino, op->name, &made.attr, &made.dir);
     request_end(&r);
 }
 
@@ -66,20 +72,20 @@ static void note_empty(struct request *r, uint64_t ino)
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct request r;
-    struct posix_attr attr;
+    struct made made;
 
     if (!request_begin_name(&r, req, name))
         return;
     uint64_t dir = fs_ino(r.fs, parent);
     struct span text = span_cstr(name);
     struct posix_op op = {.code = POSIX_MKDIR, .ino = dir, .name = text, .mode = mode & 07777};
-    int error = make(&r, &op, dir, text, &attr);
+    int error = make(&r, &op, dir, text, &made);
     if (error < 0) {
         reply_error(req, error);
     } else {
-        struct inode *held = inode_get(r.fs->inodes, attr.ino); /* so that its set outlives the next lines */
-        note_empty(&r, attr.ino);
-        reply_made(&r, dir, text, &attr);
+        struct inode *held = inode_get(r.fs->inodes, made.attr.ino); /* so that its set outlives the next lines */
+        note_empty(&r, made.attr.ino);
+        reply_made(&r, dir, text, &made.attr, &made.dir);
         inode_put(r.fs->inodes, &held);
     }
     request_end(&r);
@@ -125,17 +131,17 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 static void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent, const char *name)
 {
     struct request r;
-    struct posix_attr attr;
+    struct made made;
 
     if (!request_begin_name(&r, req, name))
         return;
     uint64_t dir = fs_ino(r.fs, parent);
     struct posix_op op = {.code = POSIX_LINK, .ino = fs_ino(r.fs, node), .ino2 = dir, .name = span_cstr(name)};
-    int error = make(&r, &op, dir, op.name, &attr);
+    int error = make(&r, &op, dir, op.name, &made);
     if (error < 0)
         reply_error(req, error);
     else
-        reply_made(&r, dir, op.name, &attr);
+        reply_made(&r, dir, op.name, &made.attr, &made.dir);
     request_end(&r);
 }
 
@@ -157,15 +163,16 @@ static void unmake(fuse_req_t req, fuse_ino_t parent, const char *name, uint16_t
 {
     struct request r;
     struct posix_result result;
+    struct posix_attr dirs[2];
 
     if (!request_begin_name(&r, req, name))
         return;
     struct posix_op op = {.code = code, .ino = fs_ino(r.fs, parent), .name = span_cstr(name)};
-    int error = remote_one(r.fs->remote, r.call, &op, &result);
-    if (error == 0 || error == -ENOENT)
-        name_changed(&r, op.ino, op.name, false);
+    int error = run_change(&r, &op, op.ino, 0, &result, dirs);
     if (error == 0 && code == POSIX_UNLINK)
         note_unlinked(&r, &result.attr);
+    if (error == 0 || error == -ENOENT)
+        name_changed(&r, op.ino, op.name, false, error == 0 ? &dirs[0] : NULL);
     reply_error(req, error);
     request_end(&r);
 }
@@ -201,6 +208,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 {
     struct request r;
     struct posix_result result;
+    struct posix_attr dirs[2];
 
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {
         fuse_reply_err(req, EINVAL);
@@ -215,12 +223,14 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
                           .name2 = span_cstr(name2),
                           .flags = (flags & RENAME_NOREPLACE ? POSIX_RENAME_NOREPLACE : 0) |
                                    (flags & RENAME_EXCHANGE ? POSIX_RENAME_EXCHANGE : 0)};
-    int error = remote_one(r.fs->remote, r.call, &op, &result);
+    bool apart = op.ino != op.ino2;
+    int error = run_change(&r, &op, op.ino2, apart ? op.ino : 0, &result, dirs);
     if (error == 0) {
         note_renamed(&r, &op);
-        name_changed(&r, op.ino2, op.name2, true);
         changes_name(&r.fs->changes, op.ino, op.name);
-        changes_inode(&r.fs->changes, op.ino);
+        name_changed(&r, op.ino2, op.name2, true, &dirs[0]);
+        if (apart)
+            dir_changed(&r, op.ino, SPAN_EMPTY, &dirs[1]);
     }
     reply_error(req, error);
     request_end(&r);

@@ -167,13 +167,13 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 /* A file that is there already was not seen by the kernel, which then has not checked permission to open it: ESTALE
  * makes it look again. */
 static int create_file(struct request *r, struct handle *h, const struct posix_op *op, bool exclusive,
-                       struct posix_attr *ret_attr)
+                       struct posix_attr *ret_attr, struct posix_attr ret_dirs[2])
 {
     struct posix_result result;
-    int error = remote_one(r->fs->remote, r->call, op, &result);
+    int error = run_change(r, op, op->ino, 0, &result, ret_dirs);
 
     if (error == -EEXIST) {
-        name_changed(r, op->ino, op->name, true);
+        name_changed(r, op->ino, op->name, true, NULL);
         return exclusive ? -EEXIST : -ESTALE;
     }
     if (error < 0)
@@ -190,13 +190,13 @@ static int create_file(struct request *r, struct handle *h, const struct posix_o
 }
 
 static int reply_created(struct request *r, struct handle *h, const struct posix_op *op, const struct posix_attr *attr,
-                         struct fuse_file_info *fi)
+                         const struct posix_attr *dir, struct fuse_file_info *fi)
 {
     struct fs *fs = r->fs;
     struct fuse_entry_param entry;
     struct inode *inode;
     double attr_valid = fs_valid_inode(fs, attr->ino, r->since);
-    double name_valid = name_changed(r, op->ino, op->name, true);
+    double name_valid = name_changed(r, op->ino, op->name, true, dir);
 
     pthread_mutex_lock(&h->inode->lock);
     fs_learn(fs, h->inode, attr, r->since);
@@ -220,7 +220,7 @@ static int reply_created(struct request *r, struct handle *h, const struct posix
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     struct request r;
-    struct posix_attr attr;
+    struct posix_attr attr, dirs[2];
 
     if (!request_begin_name(&r, req, name))
         return;
@@ -234,11 +234,11 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
                           .uid = o->uid == OPTION_ID_NONE ? fuse_req_ctx(req)->uid : (uint32_t)o->uid,
                           .gid = o->gid == OPTION_ID_NONE ? fuse_req_ctx(req)->gid : (uint32_t)o->gid,
                           .handle = h ? h->number : 0};
-    int error = h ? create_file(&r, h, &op, fi->flags & O_EXCL, &attr) : -ENOMEM;
+    int error = h ? create_file(&r, h, &op, fi->flags & O_EXCL, &attr, dirs) : -ENOMEM;
     if (error < 0)
         reply_error(req, error);
     else
-        error = reply_created(&r, h, &op, &attr, fi);
+        error = reply_created(&r, h, &op, &attr, &dirs[0], fi);
     if (error != 0 && h)
         handle_free(r.fs, h, true);
     request_end(&r);

@@ -113,33 +113,58 @@ void reply_absent(struct request *r, uint64_t dir, struct span name)
         entry_recheck(r, dir, name, 0);
 }
 
-double name_changed(struct request *r, uint64_t dir, struct span name, bool made)
+int run_change(struct request *r, const struct posix_op *op, uint64_t dir, uint64_t dir2,
+               struct posix_result *ret_result, struct posix_attr ret_dirs[2])
 {
-    struct fs *fs = r->fs;
-    double valid = fs_valid_name(fs, dir, name, r->since);
+    struct posix_result look;
 
-    changes_name(&fs->changes, dir, name);
-    changes_inode(&fs->changes, dir);
-    if (!made) {
-        names_drop(fs->names, dir, name);
-        return valid;
+    remote_add(r->call, op);
+    remote_add(r->call, &(struct posix_op){.code = POSIX_GETATTR, .ino = dir});
+    if (dir2)
+        remote_add(r->call, &(struct posix_op){.code = POSIX_GETATTR, .ino = dir2});
+    int error = remote_send(r->call);
+    if (error == 0)
+        error = remote_next(r->call, ret_result);
+    for (int i = 0; error == 0 && i < 1 + (dir2 != 0); i++) {
+        /* The change stands, whatever the look says: a directory that can't be looked at is not known. */
+        ret_dirs[i] = remote_next(r->call, &look) == 0 ? look.attr : (struct posix_attr){0};
     }
-    struct inode *inode = inode_find(fs->inodes, dir);
-    if (inode) {
-        pthread_mutex_lock(&inode->lock);
-        if (!nameset_add(inode->children, name_hash(dir, name)))
-            nameset_free(&inode->children);
-        pthread_mutex_unlock(&inode->lock);
+    return error;
+}
+
+void dir_changed(struct request *r, uint64_t dir, struct span made, const struct posix_attr *attr)
+{
+    struct inode *inode = inode_find(r->fs->inodes, dir);
+
+    if (!inode) {
+        changes_inode(&r->fs->changes, dir);
+        return;
     }
-    inode_put(fs->inodes, &inode);
+    pthread_mutex_lock(&inode->lock);
+    fs_own_change(r->fs, inode, attr && attr->ino == dir ? attr : NULL, 0, r->since);
+    if (made.ptr && !nameset_add(inode->children, name_hash(dir, made)))
+        nameset_free(&inode->children);
+    pthread_mutex_unlock(&inode->lock);
+    inode_put(r->fs->inodes, &inode);
+}
+
+double name_changed(struct request *r, uint64_t dir, struct span name, bool made, const struct posix_attr *attr)
+{
+    double valid = fs_valid_name(r->fs, dir, name, r->since);
+
+    changes_name(&r->fs->changes, dir, name);
+    dir_changed(r, dir, made ? name : SPAN_EMPTY, attr);
+    if (!made)
+        names_drop(r->fs->names, dir, name);
     return valid;
 }
 
-void reply_made(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr)
+void reply_made(struct request *r, uint64_t dir, struct span name, const struct posix_attr *attr,
+                const struct posix_attr *dir_attr)
 {
     struct fs *fs = r->fs;
     double attr_valid = fs_valid_inode(fs, attr->ino, r->since);
-    double name_valid = name_changed(r, dir, name, true);
+    double name_valid = name_changed(r, dir, name, true, dir_attr);
 
     changes_inode(&fs->changes, attr->ino); /* a link has changed it; for a new inode nobody has asked */
     r->since = changes_now(&fs->changes);
