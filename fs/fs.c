@@ -108,6 +108,28 @@ void fs_own_change(struct fs *fs, struct inode *inode, const struct posix_attr *
         keep_attr(fs, inode, attr, time);
 }
 
+/* ---- what is open ---- */
+
+void opened_add(struct fs *fs, struct opened *opened)
+{
+    pthread_mutex_lock(&fs->lock);
+    opened->prev = NULL;
+    opened->next = fs->opened;
+    if (fs->opened)
+        fs->opened->prev = opened;
+    fs->opened = opened;
+    pthread_mutex_unlock(&fs->lock);
+}
+
+void opened_remove(struct fs *fs, struct opened *opened)
+{
+    pthread_mutex_lock(&fs->lock);
+    *(opened->prev ? &opened->prev->next : &fs->opened) = opened->next;
+    if (opened->next)
+        opened->next->prev = opened->prev;
+    pthread_mutex_unlock(&fs->lock);
+}
+
 /* ---- life ---- */
 
 static void inode_gone(struct inode *inode, void *arg)
@@ -159,6 +181,7 @@ int fs_open(const struct mount_options *options, struct fs **ret_fs)
     if (!fs)
         return -ENOMEM;
     fs->options = options;
+    pthread_mutex_init(&fs->lock, NULL);
     request_set_fs(fs);
     int r = inodes_new(&fs->inodes);
     if (r == 0)
@@ -193,6 +216,8 @@ void fs_close(struct fs **fs)
         return;
     atomic_store(&f->ending, true);
     writeback_free(&f->writeback);
+    while (f->opened)
+        f->opened->close(f, f->opened);
     releaser_free(&f->releaser);
     readahead_free(&f->readahead);
     remote_close(&f->remote);
@@ -204,6 +229,7 @@ void fs_close(struct fs **fs)
     calls_free(&f->calls);
     pool_free(&f->buffers);
     request_set_fs(NULL);
+    pthread_mutex_destroy(&f->lock);
     free(f);
     *fs = NULL;
 }

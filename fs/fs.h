@@ -16,9 +16,19 @@
 #include "fs/remote.h"
 #include "objstore/base/pool.h"
 
+struct fs;
+
+/* What the kernel has open: embedded in handles and listings, so that what is still open at the end is freed. */
+struct opened {
+    struct opened *prev, *next;
+    void (*close)(struct fs *fs, struct opened *opened);
+};
+
 #define FS_BUFFER (1u << 20) /* the largest request of the kernel's */
 
 struct fs {
+    pthread_mutex_t lock;
+    struct opened *opened; /* lock */
     const struct mount_options *options;
     struct remote *remote;
     struct fuse_session *_Atomic session; /* NULL until mount_open() */
@@ -40,6 +50,9 @@ struct fs {
 int fs_open(const struct mount_options *options, struct fs **ret_fs);
 /* What is not stored yet is stored first, for as long as give_up allows. The FUSE session must have ended. */
 void fs_close(struct fs **fs);
+
+void opened_add(struct fs *fs, struct opened *opened);
+void opened_remove(struct fs *fs, struct opened *opened);
 
 /* ---- numbers ---- */
 static inline fuse_ino_t fs_node(const struct fs *fs, uint64_t ino)

@@ -15,6 +15,7 @@ struct page {
 };
 
 struct listing {
+    struct opened opened; /* first, so that it is its listing */
     struct fs *fs;
     struct inode *inode;
     atomic_uint holders; /* the open directory, and calls at work on it */
@@ -302,6 +303,14 @@ int listing_parent(struct listing *listing, uint64_t *ret_ino)
     return 0;
 }
 
+static void listing_close(struct fs *fs, struct opened *opened)
+{
+    struct listing *l = (struct listing *)opened;
+
+    (void)fs;
+    listing_free(&l);
+}
+
 int listing_new(struct fs *fs, struct inode *inode, struct listing **ret_listing)
 {
     struct listing *l = calloc(1, sizeof *l);
@@ -311,6 +320,8 @@ int listing_new(struct fs *fs, struct inode *inode, struct listing **ret_listing
     l->fs = fs;
     l->inode = inode;
     atomic_init(&l->holders, 1);
+    l->opened.close = listing_close;
+    opened_add(fs, &l->opened);
     pthread_mutex_init(&l->lock, NULL);
     *ret_listing = l;
     return 0;
@@ -329,6 +340,7 @@ void listing_free(struct listing **listing)
     *listing = NULL;
     if (!l || atomic_fetch_sub(&l->holders, 1) > 1)
         return;
+    opened_remove(l->fs, &l->opened);
     listing_rewind(l);
     free(l->pages);
     inode_put(l->fs->inodes, &l->inode);

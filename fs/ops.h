@@ -11,6 +11,7 @@
 
 /* An open file: fuse_file_info.fh. */
 struct handle {
+    struct opened opened; /* first, so that it is its handle */
     struct inode *inode;
     uint64_t number;      /* the server's handle */
     pthread_mutex_t lock; /* guards what follows */

@@ -18,6 +18,22 @@ static bool opened_for_write(const struct fuse_file_info *fi)
 
 /* ---- handles ---- */
 
+static void handle_free(struct fs *fs, struct handle *h)
+{
+    bool nameless = h->inode && h->inode->attr.nlink == 0;
+
+    opened_remove(fs, &h->opened);
+    releaser_add(fs->releaser, h->number, nameless); /* giving back what was never taken does no harm */
+    inode_put(fs->inodes, &h->inode);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+static void handle_close(struct fs *fs, struct opened *opened)
+{
+    handle_free(fs, (struct handle *)opened);
+}
+
 static struct handle *handle_new(struct fs *fs)
 {
     struct handle *h = calloc(1, sizeof *h);
@@ -26,19 +42,9 @@ static struct handle *handle_new(struct fs *fs)
         return NULL;
     pthread_mutex_init(&h->lock, NULL);
     h->number = remote_handle(fs->remote);
+    h->opened.close = handle_close;
+    opened_add(fs, &h->opened);
     return h;
-}
-
-/* held: the server has it open. */
-static void handle_free(struct fs *fs, struct handle *h, bool held)
-{
-    bool nameless = h->inode && h->inode->attr.nlink == 0;
-
-    if (held)
-        releaser_add(fs->releaser, h->number, nameless);
-    inode_put(fs->inodes, &h->inode);
-    pthread_mutex_destroy(&h->lock);
-    free(h);
 }
 
 /* What the kernel is to do with an open file of ours. Appending goes past its page cache: it can't know where the end
@@ -158,7 +164,7 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
         error = fuse_reply_open(req, fi);
     }
     if (error != 0 && h)
-        handle_free(r.fs, h, true); /* giving back what was never taken does no harm */
+        handle_free(r.fs, h);
     request_end(&r);
 }
 
@@ -240,7 +246,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     else
         error = reply_created(&r, h, &op, &attr, &dirs[0], fi);
     if (error != 0 && h)
-        handle_free(r.fs, h, true);
+        handle_free(r.fs, h);
     request_end(&r);
 }
 
@@ -282,7 +288,7 @@ static void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *f
     struct fs *fs = fuse_req_userdata(req);
 
     (void)node;
-    handle_free(fs, handle_of(fi), true);
+    handle_free(fs, handle_of(fi));
     fuse_reply_err(req, 0);
 }
 

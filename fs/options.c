@@ -20,7 +20,7 @@ static const struct mount_options defaults = {
     .timeout_ns = 30 * NS_PER_SEC,
     .attr_timeout_ns = 60 * NS_PER_SEC,
     .read_ahead = 8 << 20,
-    .dirty = 64 << 20,
+    .dirty = 128 << 20,
     .max_background = 64,
     .threads = 512,
 };
@@ -48,7 +48,7 @@ static void table_fill(struct mount_options *o, struct option_row rows[ROWS_MAX]
         {"attr_timeout", 0, OPTION_MS, &o->attr_timeout_ns, "TIME", NULL, NULL,
          "how long the kernel keeps names and attributes while push is connected (60s)"},
         {"read_ahead", 0, OPTION_U64, &o->read_ahead, "BYTES", NULL, NULL, "window of a sequential reader (8M)"},
-        {"dirty", 0, OPTION_U64, &o->dirty, "BYTES", NULL, NULL, "memory for what is not stored yet (64M)"},
+        {"dirty", 0, OPTION_U64, &o->dirty, "BYTES", NULL, NULL, "memory for what is not stored yet (128M)"},
         {"max_background", 0, OPTION_U64, &o->max_background, "N", NULL, NULL,
          "requests that the kernel sends ahead (64)"},
         {"threads", 0, OPTION_U64, &o->threads, "N", NULL, NULL, "of handlers, at most (512)"},

@@ -42,6 +42,8 @@ void releaser_add(struct releaser *releaser, uint64_t handle, bool soon)
 /* A handle that can't be given back now stays the server's until the session ends: nothing else depends on it. */
 static void send_batch(struct fs *fs, const uint64_t *handles, size_t count)
 {
+    if (atomic_load(&fs->ending))
+        return; /* the session's end gives back all of them */
     struct remote_call *call = call_get(fs);
 
     for (size_t i = 0; call && i < count; i++)
@@ -66,7 +68,8 @@ static size_t collect(struct releaser *r, uint64_t *ret_handles)
         ;
     size_t count = r->count < BATCH ? r->count : BATCH;
     r->count -= count;
-    memcpy(ret_handles, r->handles + r->count, count * sizeof *ret_handles);
+    for (size_t i = 0; i < count; i++)
+        ret_handles[i] = r->handles[r->count + i];
     r->soon = r->count >= BATCH;
     return count;
 }

@@ -10,7 +10,7 @@
 struct releaser;
 
 int releaser_new(struct fs *fs, struct releaser **ret_releaser);
-/* Gives back what is left. Accepts NULL. */
+/* What is left goes with the session. Accepts NULL. */
 void releaser_free(struct releaser **releaser);
 /* soon: without waiting for company. Does not block. */
 void releaser_add(struct releaser *releaser, uint64_t handle, bool soon);

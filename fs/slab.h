@@ -12,7 +12,7 @@
 enum slab_class { SLAB_SMALL, SLAB_LARGE, SLAB_CLASSES };
 
 #define SLAB_SMALL_SIZE (32u << 10) /* most files of a source tree fit */
-#define SLAB_LARGE_SIZE (2u << 20)  /* what one request stores of a file written in sequence */
+#define SLAB_LARGE_SIZE (4u << 20)  /* what one request stores of a file written in sequence */
 
 struct slab;
 

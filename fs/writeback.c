@@ -9,7 +9,7 @@
 #include "objstore/base/clock.h"
 #include "objstore/base/log.h"
 
-#define SENDERS 4
+#define SENDERS 6
 #define AGE_NS (500 * NS_PER_MS)  /* durable within a second: half of it to wait, half to be sent and committed */
 #define POLL_NS (100 * NS_PER_MS) /* how soon a wait notices an interruption */
 

@@ -223,7 +223,7 @@ def test_sigterm_stores_what_is_dirty(running, actor):
     try:
         fd = actor.open(mount / "f", os.O_WRONLY | os.O_CREAT)
         actor.write(fd, b"y" * 5 * MIB)
-        assert mount.terminate() == 0
+        assert mount.terminate() == 0, mount.log()
         assert not mount.mounted()
         assert running.s3.get_object(Bucket="mounted", Key="f")["Body"].read() == b"y" * 5 * MIB
     finally:

@@ -7,8 +7,8 @@
 
 /* A map of dirty bytes beside the plain arrays that it must agree with: what is dirty and not sent, and what the server
  * has. */
-#define FILE_MAX (6u << 20)
-#define SLAB_BYTES (16u << 20)
+#define FILE_MAX (10u << 20)
+#define SLAB_BYTES (48u << 20)
 
 struct model {
     struct slab *slab;
