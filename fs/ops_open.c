@@ -18,12 +18,19 @@ static bool opened_for_write(const struct fuse_file_info *fi)
 
 /* ---- handles ---- */
 
+static bool is_nameless(struct inode *inode)
+{
+    pthread_mutex_lock(&inode->lock);
+    bool nameless = inode->attr.nlink == 0;
+    pthread_mutex_unlock(&inode->lock);
+    return nameless;
+}
+
 static void handle_free(struct fs *fs, struct handle *h)
 {
-    bool nameless = h->inode && h->inode->attr.nlink == 0;
-
     opened_remove(fs, &h->opened);
-    releaser_add(fs->releaser, h->number, nameless); /* giving back what was never taken does no harm */
+    releaser_add(fs->releaser, h->number,
+                 h->inode && is_nameless(h->inode)); /* giving back what was never taken does no harm */
     inode_put(fs->inodes, &h->inode);
     pthread_mutex_destroy(&h->lock);
     free(h);
