@@ -145,6 +145,9 @@ static bool is_ipv4(struct span name)
     return fields == 4;
 }
 
+/* Names that AWS keeps for its own gateways, which clients dispatch on. (It also keeps amzn-s3-demo-, so that nobody
+ * takes the names of its documents in its global namespace; here there is no such need, and people try those.) And
+ * names that the daemon's own paths begin with (/cairn/health/live): what stood under them could not be reached. */
 static bool is_reserved(struct span name)
 {
     static const char *const names[] = {"cairn", "minio"};

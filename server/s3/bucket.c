@@ -1,3 +1,4 @@
+#include "objstore/namespace/name.h"
 #include "server/s3/headers.h"
 #include "server/s3/receive.h"
 #include "server/s3/token.h"
@@ -128,7 +129,7 @@ static int check_bucket_options(struct s3_call *call)
 
 int s3_create_bucket(struct s3_call *call)
 {
-    if (!bucket_name_valid(call->bucket))
+    if (!name_is_bucket(call->bucket))
         return S3_INVALID_BUCKET_NAME;
     int ret = check_bucket_options(call);
     if (ret == 0)

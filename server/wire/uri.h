@@ -50,7 +50,7 @@ static inline bool uri_query_has(const struct uri_query *query, const char *name
 /*
  * Bucket and key of a raw path. Path style: "/bucket/key/with/slashes" ("/" gives neither, "/bucket" and "/bucket/"
  * an empty key). With bucket_of_host (virtual-host style) the whole path is the key.
- * Both are decoded into the arena, NUL-terminated, unchecked but for the encoding: see bucket_name_valid() and
+ * Both are decoded into the arena, NUL-terminated, unchecked but for the encoding: see name_is_bucket() and
  * span_is_utf8(). 0, CAIRN_ESYNTAX, -ENOMEM.
  */
 int uri_split_path(struct span raw_path, struct arena *a, struct span *ret_bucket, struct span *ret_key);
@@ -68,9 +68,5 @@ unsigned uri_host_port(struct span host);
  * one. 0, CAIRN_ESYNTAX, -ENOMEM. */
 int uri_copy_source(struct span header, struct arena *a, struct span *ret_bucket, struct span *ret_key,
                     struct span *ret_version);
-
-/* The rules for names of general purpose buckets: 3 to 63 of a-z 0-9 . -, a letter or digit at both ends, no "..",
- * not in the form of an IPv4 address, none of the reserved prefixes and suffixes, neither "cairn" nor "minio". */
-bool bucket_name_valid(struct span name);
 
 #endif

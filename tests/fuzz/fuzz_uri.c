@@ -39,8 +39,6 @@ static void check_names(struct span s, struct arena *a)
     FUZZ_CHECK(bucket.ptr == NULL || bucket.len < s.len);
     FUZZ_CHECK(uri_host_name(s).len <= s.len);
     FUZZ_CHECK(uri_host_port(s) <= 65535);
-    if (bucket_name_valid(s))
-        FUZZ_CHECK(uri_encoded_len(s, URI_QUERY) == s.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
