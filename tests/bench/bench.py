@@ -445,9 +445,9 @@ def write_table(path):
 
 
 def write_plot(path):
-    """A bar for each ratio on a logarithmic scale, the line at 1, a mark at the target."""
+    """A bar for each ratio on a logarithmic scale, the line at 1, a mark at the target; green where it is met, orange where not."""
     rows = [r for r in ROWS if r["ratio"]]
-    low, high, left, width, step = 0.1, 100.0, 380, 420, 26
+    low, high, left, width, step = 0.1, 100.0, 450, 420, 26
 
     def x(ratio):
         clipped = min(max(ratio, low), high)
@@ -463,9 +463,9 @@ def write_plot(path):
         y = 26 + i * step
         out.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{html.escape(r["name"])} / {html.escape(r["yardstick"])}</text>')
         start, end = sorted((x(1), x(r["ratio"])))
-        met = not r["target"] or r["ratio"] >= float(r["target"].split()[-1])
-        out.append(f'<rect x="{start:.0f}" y="{y}" width="{max(end - start, 1):.0f}" height="18" fill="{"#3a7d5c" if met else "#c2703d"}"/>'
-                   f'<text x="{x(r["ratio"]) + 4:.0f}" y="{y + 13}">{r["ratio"]:.2f}</text>')
+        colour = "#8090a8" if not r["target"] else "#3a7d5c" if r["ratio"] >= float(r["target"].split()[-1]) else "#c2703d"
+        out.append(f'<rect x="{start:.0f}" y="{y}" width="{max(end - start, 1):.0f}" height="18" fill="{colour}"/>'
+                   f'<text x="{end + 4:.0f}" y="{y + 13}">{r["ratio"]:.2f}</text>')
         if r["target"]:
             t = x(float(r["target"].split()[-1]))
             out.append(f'<line x1="{t:.0f}" x2="{t:.0f}" y1="{y - 2}" y2="{y + 20}" stroke="black" stroke-dasharray="3 2"/>')
