@@ -83,6 +83,12 @@ double fs_valid_name(struct fs *fs, uint64_t dir, struct span name, uint64_t sin
     return valid(fs, changed_name(&fs->changes, dir, name, since));
 }
 
+bool fs_knows(struct fs *fs, const struct inode *inode)
+{
+    return inode->attr_time && !changed_inode(&fs->changes, inode->ino, inode->attr_time) &&
+           clock_mono_ns() < inode->attr_until && remote_push_connected(fs->remote);
+}
+
 static void keep_attr(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t time)
 {
     inode->attr = *attr;

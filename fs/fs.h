@@ -76,6 +76,8 @@ double fs_valid_name(struct fs *fs, uint64_t dir, struct span name, uint64_t sin
  * since: when it was sent. The inode's lock is held. */
 void fs_own_change(struct fs *fs, struct inode *inode, const struct posix_attr *attr, unsigned contents,
                    uint64_t since);
+/* Whether the inode's attr is what the server has now, so that nobody need be asked. The inode's lock is held. */
+bool fs_knows(struct fs *fs, const struct inode *inode);
 /* A look at the server has been answered. The inode's lock is held. */
 void fs_learn(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t since);
 

@@ -38,6 +38,7 @@ struct inode {
     int64_t attr_until; /* monotonic ns: attr is not used past that */
     uint64_t pages;     /* version that the kernel's cached pages are of, our own writes counted in; 0: not known */
     struct unsynced unsynced; /* changes of bytes since the last fsync */
+    bool young;               /* made here, and nothing of it was sent or changed since */
     bool no_capability;       /* has no security.capability, which the kernel asks for at every write */
     struct wfile *written;    /* write-back's part; NULL until the first write */
     struct nameset *children; /* names of a directory; NULL: not known */

@@ -77,7 +77,7 @@ static void forget_contents(struct fs *fs, uint64_t ino, bool pages)
         return;
     pthread_mutex_lock(&inode->lock);
     inode->attr_time = 0;
-    inode->no_capability = false;
+    inode->no_capability = inode->young = false;
     if (pages)
         inode->pages = 0;
     pthread_mutex_unlock(&inode->lock);

@@ -78,8 +78,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 static bool known_attr(struct fs *fs, struct inode *inode, struct posix_attr *ret_attr)
 {
     pthread_mutex_lock(&inode->lock);
-    bool known = inode->attr_time && !changed_inode(&fs->changes, inode->ino, inode->attr_time) &&
-                 clock_mono_ns() < inode->attr_until && remote_push_connected(fs->remote);
+    bool known = fs_knows(fs, inode);
     if (known)
         *ret_attr = inode->attr;
     pthread_mutex_unlock(&inode->lock);
@@ -197,7 +196,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int to_
                               .size = (uint64_t)st->st_size,
                               .atime = ns_of(st->st_atim),
                               .mtime = ns_of(st->st_mtim)};
-        int error = set_attr(&r, inode, &op, &attr);
+        bool later = writeback_defer(r.fs, inode, &op, &attr);
+        int error = later ? 0 : set_attr(&r, inode, &op, &attr);
         if (error < 0) {
             reply_error(req, error);
         } else {

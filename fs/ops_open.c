@@ -195,7 +195,7 @@ static int create_file(struct request *r, struct handle *h, const struct posix_o
     if (!h->inode)
         return -ENOMEM;
     pthread_mutex_lock(&h->inode->lock);
-    h->inode->no_capability = true;
+    h->inode->no_capability = h->inode->young = true;
     h->inode->pages = result.attr.version;
     pthread_mutex_unlock(&h->inode->lock);
     *ret_attr = result.attr;

@@ -1,12 +1,5 @@
 #include "fs/upload.h"
 
-static void add_times(struct remote_call *call, uint64_t ino, int64_t mtime)
-{
-    struct posix_op op = {
-        .code = POSIX_SETATTR, .ino = ino, .valid = POSIX_SET_MTIME | POSIX_SET_CTIME, .mtime = mtime, .ctime = mtime};
-    remote_add(call, &op);
-}
-
 static void add_tail(struct remote_call *call, const struct upload_tail *tail)
 {
     if (tail->op)
@@ -42,7 +35,7 @@ static int read_writes(struct remote_call *call, struct upload *u)
         u->stored++;
         u->attr = result.attr;
     }
-    if (r == 0 && u->times && (r = remote_next(call, &result)) == 0)
+    if (r == 0 && u->set.valid && (r = remote_next(call, &result)) == 0)
         u->attr = result.attr;
     return r;
 }
@@ -60,8 +53,8 @@ static int send_compound(struct fs *fs, uint64_t ino, struct upload *u, struct u
             .code = POSIX_WRITE, .ino = ino, .off = e->off, .data = span_make(e->slot + e->start, e->len)};
         remote_add(call, &op);
     }
-    if (u->times)
-        add_times(call, ino, u->mtime);
+    if (u->set.valid)
+        remote_add(call, &u->set);
     if (tail)
         add_tail(call, tail);
     int r = remote_send(call);
@@ -86,32 +79,31 @@ static int send_stream(struct fs *fs, uint64_t ino, struct upload *u)
     u->attr = written.attr;
     u->instance = written.instance;
     u->stored = r == 0;
-    u->times = false;
     return r;
+}
+
+bool upload_is_stream(const struct upload *u)
+{
+    return u->batch.count == 1 && u->batch.extents[0]->len > DIRTY_ALONE;
 }
 
 int upload_send(struct fs *fs, uint64_t ino, struct upload *u)
 {
     u->stored = 0;
     u->folded = false;
-    if (u->batch.extents[0]->len > DIRTY_ALONE)
+    if (upload_is_stream(u))
         return send_stream(fs, ino, u);
     return send_compound(fs, ino, u, u->last ? u->tail : NULL);
 }
 
-int upload_tail_alone(struct fs *fs, uint64_t ino, struct upload_tail *tail)
+int upload_tail_alone(struct fs *fs, struct upload_tail *tail)
 {
     struct remote_call *call = call_get(fs);
-    struct posix_result result;
 
     if (!call)
         return -ENOMEM;
-    if (tail->times)
-        add_times(call, ino, tail->mtime);
     add_tail(call, tail);
     int r = remote_send(call);
-    if (r == 0 && tail->times)
-        r = remote_next(call, &result);
     if (r == 0)
         r = read_tail(call, tail);
     call_put(fs, call);

@@ -41,9 +41,14 @@ bool writeback_dirty(struct inode *inode);
  * ends at least, by what is dirty (0: nothing is). */
 int writeback_overlay(struct inode *inode, uint64_t off, size_t len, char *out, struct gap ret_gaps[DIRTY_GAPS_MAX],
                       uint64_t *ret_size);
-/* Puts size and time of what is dirty into attributes from the server, which are about to be shown. The inode's lock is
- * held. */
+/* Puts what is not stored yet into attributes from the server, which are about to be shown: size, times, and what was
+ * deferred. The inode's lock is held. */
 bool writeback_show(struct inode *inode, struct posix_attr *attr);
+
+/* A SETATTR of a young file, one that this mount has made and of which nothing was sent yet, can wait and go with its
+ * bytes: an archive's extraction sets owner, mode and times of every file. True: it waits, *ret_attr is what the server
+ * has (for writeback_show). */
+bool writeback_defer(struct fs *fs, struct inode *inode, const struct posix_op *op, struct posix_attr *ret_attr);
 
 /* Errors of sending are kept with the inode and told once to every handle that was open then: *seen is the handle's,
  * set by writeback_error_begin at open. 0 or the error. */

@@ -323,3 +323,33 @@ def test_programs_that_copy(folder):
     subprocess.run(["cmp", "a", "c"], check=True)
     subprocess.run("mkdir t && cp a t/x && ln t/x t/y && ln -s x t/z && tar cf t.tar t && rm -r t && tar xf t.tar "
                    "&& cmp t/x a && test t/x -ef t/y && test $(readlink t/z) = x", shell=True, check=True)
+
+
+def test_attributes_of_a_new_file_that_is_still_open(folder, other, name):
+    """As an archive's extraction sets them, before the close: seen here at once, and by others after the close."""
+    fd = os.open("f", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.write(fd, b"x" * 5000)
+    os.fchmod(fd, 0o640)
+    if os.geteuid() == 0:
+        os.fchown(fd, 123, 456)
+    os.utime(fd, ns=(10**18, 2 * 10**18))
+    here = os.fstat(fd)
+    assert (here.st_mode & 0o777, here.st_mtime_ns, here.st_size) == (0o640, 2 * 10**18, 5000)
+    os.close(fd)
+    for path in ("f", other / f"{name}/f"):
+        st = os.stat(path)
+        assert (st.st_mode, st.st_mtime_ns, st.st_atime_ns, st.st_size) == (here.st_mode, 2 * 10**18, 10**18, 5000)
+        assert (st.st_uid, st.st_gid) == (here.st_uid, here.st_gid)
+    fd = os.open("g", os.O_WRONLY | os.O_CREAT)
+    os.utime(fd, ns=(10**18, 2 * 10**18))
+    os.write(fd, b"later")
+    assert os.fstat(fd).st_mtime > 10**9 + 1
+    os.fchmod(fd, 0o400)
+    os.close(fd)
+    assert os.stat("g").st_mode & 0o777 == 0o400 and os.stat("g").st_mtime_ns != 2 * 10**18
+    os.close(os.open("empty", os.O_CREAT))
+    fd = os.open("h", os.O_WRONLY | os.O_CREAT)
+    os.fchmod(fd, 0o444)
+    os.fsync(fd)
+    assert os.stat(other / f"{name}/h").st_mode & 0o777 == 0o444
+    os.close(fd)
