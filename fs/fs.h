@@ -42,6 +42,7 @@ struct fs {
     struct writeback *writeback;
     struct readahead *readahead;
     struct releaser *releaser;
+    atomic_uint wholes;          /* handles that hold the bytes of a small file */
     atomic_bool ending;          /* no request of the kernel's comes any more */
     atomic_int_fast64_t give_up; /* monotonic ns after which nothing waits for the server; 0: no end */
 };

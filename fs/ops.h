@@ -18,7 +18,22 @@ struct handle {
     struct readahead_policy policy;
     uint64_t errors_seen; /* of writeback_error() */
     uint64_t size;        /* of the file, when last heard of: where read-ahead ends */
+    struct span whole;    /* all bytes of a small file, until they are read; .ptr NULL: none */
+    uint64_t whole_time;  /* changes_now() when they were asked for */
 };
+
+/* ---- whole.c: a small file's bytes come along with its open ---- */
+
+#define WHOLE_MAX (64u << 10) /* bytes of such a file; one round trip in two is saved up to there */
+#define WHOLE_COUNT_MAX 512   /* files that have their bytes waiting, of the whole mount */
+
+/* Whether the open should ask for them: the file is known to be small, and the kernel has none of it. */
+bool whole_wanted(struct fs *fs, struct inode *inode, const struct fuse_file_info *fi);
+/* They have come, with attr; without memory for them they are asked for again when they are read. */
+void whole_keep(struct fs *fs, struct handle *h, struct span bytes, const struct posix_attr *attr, uint64_t since);
+/* Answers a read with them, once, if they are there and still true. False: not answered. */
+bool whole_reply(fuse_req_t req, struct handle *h, uint64_t off, size_t len);
+void whole_drop(struct fs *fs, struct handle *h);
 
 /* Puts handlers into the table. */
 void ops_look(struct fuse_lowlevel_ops *ops);  /* lookup, getattr, setattr, forget, readlink, statfs */

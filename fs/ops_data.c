@@ -116,9 +116,11 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off, str
 {
     struct fs *fs = fuse_req_userdata(req);
     bool pooled = size <= pool_size(fs->buffers);
-    char *bytes = pooled ? pool_get(fs->buffers) : malloc(size);
 
     (void)node;
+    if (whole_reply(req, handle_of(fi), (uint64_t)off, size))
+        return;
+    char *bytes = pooled ? pool_get(fs->buffers) : malloc(size);
     if (!bytes) {
         fuse_reply_err(req, ENOMEM);
         return;

@@ -123,6 +123,9 @@ static int add_entry(struct fill *f, const struct posix_entry *e, uint64_t since
                            fs_valid_inode(fs, e->ino, since), &entry, &inode);
         if (r < 0)
             return r;
+        pthread_mutex_lock(&inode->lock);
+        fs_learn(fs, inode, &e->attr, since);
+        pthread_mutex_unlock(&inode->lock);
         inode_put(fs->inodes, &inode);
         f->given[f->given_count++] = e->ino;
     }

@@ -29,6 +29,7 @@ static bool is_nameless(struct inode *inode)
 static void handle_free(struct fs *fs, struct handle *h)
 {
     opened_remove(fs, &h->opened);
+    whole_drop(fs, h);
     releaser_add(fs->releaser, h->number,
                  h->inode && is_nameless(h->inode)); /* giving back what was never taken does no harm */
     inode_put(fs->inodes, &h->inode);
@@ -104,7 +105,7 @@ static int drop_privileges(struct request *r, struct posix_attr *attr)
 }
 
 /* Opens at the server, and truncates. *ret_before: attributes at the open; *ret_attr: after all. */
-static int open_remote(struct request *r, struct handle *h, bool truncate, struct posix_attr *ret_before,
+static int open_remote(struct request *r, struct handle *h, bool truncate, bool whole, struct posix_attr *ret_before,
                        struct posix_attr *ret_attr)
 {
     uint64_t ino = h->inode->ino;
@@ -113,6 +114,8 @@ static int open_remote(struct request *r, struct handle *h, bool truncate, struc
     remote_add(r->call, &(struct posix_op){.code = POSIX_OPEN, .ino = ino, .handle = h->number});
     if (truncate)
         remote_add(r->call, &(struct posix_op){.code = POSIX_SETATTR, .ino = ino, .valid = POSIX_SET_SIZE});
+    if (whole)
+        remote_add(r->call, &(struct posix_op){.code = POSIX_READ, .ino = ino, .len = WHOLE_MAX});
     int error = remote_send(r->call);
     if (error == 0)
         error = remote_next(r->call, &result);
@@ -123,7 +126,15 @@ static int open_remote(struct request *r, struct handle *h, bool truncate, struc
         if (error == 0)
             error = drop_privileges(r, ret_attr);
     }
+    if (error == 0 && whole && remote_next(r->call, &result) == 0) /* else it is read when it is wanted */
+        whole_keep(r->fs, h, result.data, &result.attr, r->since);
     return error;
+}
+
+/* Whether attr is what the kernel was last told of the inode. The inode's lock is held. */
+static bool kernel_knows(const struct inode *inode, const struct posix_attr *attr)
+{
+    return inode->attr_time && inode->attr.version == attr->version && inode->attr.ctime == attr->ctime;
 }
 
 static int open_file(struct request *r, struct handle *h, struct fuse_file_info *fi)
@@ -135,17 +146,18 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
 
     r->since = changes_now(&r->fs->changes);
     if (error == 0)
-        error = open_remote(r, h, truncate, &before, &attr);
+        error = open_remote(r, h, truncate, whole_wanted(r->fs, inode, fi), &before, &attr);
     if (error < 0)
         return error;
     pthread_mutex_lock(&inode->lock);
+    bool news = !kernel_knows(inode, &before);
     fi->keep_cache = pages_are_current(r->fs, inode, &before, r->since);
     if (truncate)
         fs_own_change(r->fs, inode, &attr, 1, r->since);
     else
         fs_learn(r->fs, inode, &attr, r->since);
     pthread_mutex_unlock(&inode->lock);
-    if (!fi->keep_cache)
+    if (news)
         notify_attributes_now(r->fs->notify, inode->ino);
     if (!fi->keep_cache || truncate)
         readahead_drop(r->fs->readahead, inode->ino);
