@@ -32,7 +32,7 @@ static const struct {
     bool wanted;
 } capabilities[] = {
     {FUSE_CAP_ASYNC_READ, true},       {FUSE_CAP_ASYNC_DIO, true},           {FUSE_CAP_PARALLEL_DIROPS, true},
-    {FUSE_CAP_ATOMIC_O_TRUNC, true},   {FUSE_CAP_READDIRPLUS, true},         {FUSE_CAP_READDIRPLUS_AUTO, true},
+    {FUSE_CAP_ATOMIC_O_TRUNC, true},   {FUSE_CAP_READDIRPLUS, true},         {FUSE_CAP_READDIRPLUS_AUTO, false}, /* whoever lists whole and then stats (ls -l) would ask for each name */
     {FUSE_CAP_CACHE_SYMLINKS, true},   {FUSE_CAP_EXPLICIT_INVAL_DATA, true}, /* push tells when pages go, not a changed
                                                                                 mtime */
     {FUSE_CAP_AUTO_INVAL_DATA, false}, {FUSE_CAP_HANDLE_KILLPRIV, false},    /* the kernel knows best who may keep

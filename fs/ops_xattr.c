@@ -4,10 +4,12 @@
 
 #define CAPABILITY "security.capability" /* the kernel asks for it at every write */
 
-/* Access control lists would have to be honoured by every view; until they are, nobody may believe that they are. */
+/* Access control lists would have to be honoured by every view; until they are, nobody may believe that they are. A label
+ * of SELinux belongs to a host's policy, which takes it from the mount here, as for other network filesystems; and
+ * "ls -l" asks for one of every file unless it is told that there are none. */
 static bool supported(const char *name)
 {
-    return strncmp(name, "system.", 7) != 0;
+    return strncmp(name, "system.", 7) != 0 && strcmp(name, "security.selinux") != 0;
 }
 
 /* Names are answered for here; false then. */
