@@ -159,19 +159,26 @@ static uint32_t valid_of(int to_set)
     return valid;
 }
 
+/* Attributes after it. When something else has changed meanwhile (bytes of ours that went along, or others), they are
+ * looked at again, since the kernel takes what it is given here as the latest. */
 static int set_attr(struct request *r, struct inode *inode, const struct posix_op *op, struct posix_attr *ret_attr)
 {
+    struct fs *fs = r->fs;
     struct posix_result result;
-    int error = writeback_flush(r->fs, inode, op, false, &result);
+    int error = writeback_flush(fs, inode, op, false, &result);
 
     if (error < 0)
         return error;
     bool resized = op->valid & POSIX_SET_SIZE;
     pthread_mutex_lock(&inode->lock);
-    fs_own_change(r->fs, inode, &result.attr, resized, r->since);
+    bool crossed = changed_inode(&fs->changes, inode->ino, r->since);
+    fs_own_change(fs, inode, &result.attr, resized, r->since);
     pthread_mutex_unlock(&inode->lock);
     if (resized)
-        readahead_drop(r->fs->readahead, inode->ino);
+        readahead_drop(fs->readahead, inode->ino);
+    if (crossed)
+        return look(r, inode, ret_attr);
+    r->since = changes_now(&fs->changes);
     *ret_attr = result.attr;
     return 0;
 }
@@ -198,12 +205,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int to_
                               .mtime = ns_of(st->st_mtim)};
         bool later = writeback_defer(r.fs, inode, &op, &attr);
         int error = later ? 0 : set_attr(&r, inode, &op, &attr);
-        if (error < 0) {
+        if (error < 0)
             reply_error(req, error);
-        } else {
-            r.since = changes_now(&r.fs->changes);
+        else
             reply_attr(&r, inode, &attr);
-        }
         inode_put(r.fs->inodes, &inode);
     }
     request_end(&r);
