@@ -117,17 +117,25 @@ static void tell_failure(struct word *word, int error)
     send_word(word, text);
 }
 
+/* libfuse has said why on standard error, which is the caller's until then. */
+static void tell_unmounted(struct word *word)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "cairnfs: %s: it could not be mounted", word->options->mountpoint);
+    send_word(word, text);
+}
+
 static int run(const struct mount_options *options, struct word *word)
 {
     struct fs *fs = NULL;
 
     mount_prepare();
     int r = fs_open(options, &fs);
-
-    if (r == 0)
-        r = mount_open(fs);
     if (r < 0)
         tell_failure(word, r);
+    else if ((r = mount_open(fs)) < 0)
+        tell_unmounted(word);
     else
         r = mount_serve(fs, ready, word);
     if (fs)
