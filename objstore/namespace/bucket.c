@@ -1,4 +1,5 @@
 #include "objstore/namespace/entry.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/ns_priv.h"
 
 #define BUCKET_NAME_MAX 63
@@ -89,7 +90,7 @@ int ns_bucket_delete(struct ns_txn *txn, struct span name)
     if (r == 0)
         r = inode_dir_changed(txn, &root, -1, true);
     if (r == 0)
-        r = reap_id(txn, bucket.ino | NS_UPLOADS_BIT, GARBAGE_UPLOADS);
+        r = garbage_add(txn, bucket.ino | NS_UPLOADS_BIT, GARBAGE_UPLOADS);
     return r < 0 ? r : inode_unlink(txn, &bucket);
 }
 

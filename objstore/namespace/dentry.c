@@ -1,5 +1,6 @@
 #include <endian.h>
 
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/dentry.h"
 #include "objstore/namespace/ns_priv.h"
 

@@ -193,22 +193,6 @@ int extents_clear(struct ns_txn *txn, struct inode *inode, uint64_t from, uint64
     return 0;
 }
 
-int extents_drop(struct ns_txn *txn, struct inode *inode)
-{
-    uint64_t body;
-    if (inode->blocks <= NS_INLINE_MAX)
-        return extents_clear(txn, inode, 0, INT64_MAX);
-    int r = number_new(txn, 0, &body);
-    if (r == 0)
-        r = reap_id(txn, inode->body, GARBAGE_BODY);
-    if (r < 0)
-        return r;
-    inode->body = body;
-    inode->blocks = 0;
-    inode->inlined = 0;
-    return 0;
-}
-
 /* The inline extent that ends at off, when len more bytes find room in it. */
 static bool grow_left(struct index_cursor *cursor, uint64_t body, uint64_t off, size_t len, struct extent *ret_left)
 {

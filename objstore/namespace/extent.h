@@ -27,8 +27,6 @@ int extent_next(struct index_cursor *cursor, uint64_t body, struct extent *ret_e
 
 /* Makes [from, to) a hole. */
 int extents_clear(struct ns_txn *txn, struct inode *inode, uint64_t from, uint64_t to);
-/* Empties the body, at once or by the reaper. */
-int extents_drop(struct ns_txn *txn, struct inode *inode);
 /* Covers a hole with bytes, at most NS_INLINE_MAX; neighbours that are inline grow together with it up to
  * NS_INLINE_MAX. */
 int extents_add_inline(struct ns_txn *txn, struct inode *inode, uint64_t off, struct span bytes);

@@ -3,6 +3,7 @@
  */
 #include "objstore/namespace/body.h"
 #include "objstore/namespace/extent.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/inode.h"
 #include "objstore/namespace/ns_priv.h"
 
@@ -37,7 +38,7 @@ static int set_size(struct ns_txn *txn, struct inode *inode, uint64_t size)
 {
     int r = inode_content_changed(txn, inode);
     if (r == 0 && size == 0)
-        r = extents_drop(txn, inode);
+        r = garbage_empty(txn, inode);
     else if (r == 0 && size < inode->size)
         r = extents_clear(txn, inode, size, inode->size);
     inode->size = size;

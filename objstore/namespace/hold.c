@@ -1,6 +1,7 @@
-#include <stdlib.h>
+#include "objstore/namespace/hold.h"
 
-#include "objstore/namespace/ns_priv.h"
+#include <errno.h>
+#include <stdlib.h>
 
 #define SLOTS_FIRST 256
 
@@ -94,7 +95,31 @@ static bool reaped_after(const struct holds *holds, uint64_t ino, uint64_t seque
     return false;
 }
 
-/* ---- from mutations ---- */
+/* ---- holders ---- */
+
+int holds_take(struct holds *holds, uint64_t ino, uint64_t snapshot, bool orphan)
+{
+    pthread_mutex_lock(&holds->lock);
+    int r = reaped_after(holds, ino, snapshot) ? -ESTALE : hold_add(holds, ino, orphan);
+    pthread_mutex_unlock(&holds->lock);
+    return r;
+}
+
+struct hold *holds_drop(struct holds *holds, uint64_t ino)
+{
+    struct hold *last = NULL;
+    pthread_mutex_lock(&holds->lock);
+    struct hold **at = hold_find(holds, ino);
+    if (*at && --(*at)->count == 0) {
+        last = *at;
+        *at = last->next;
+        holds->used--;
+    }
+    pthread_mutex_unlock(&holds->lock);
+    return last;
+}
+
+/* ---- mutations ---- */
 
 bool holds_orphan(struct holds *holds, uint64_t ino, uint64_t sequence)
 {
@@ -127,40 +152,4 @@ void holds_unreap(struct holds *holds, uint64_t ino)
         }
     }
     pthread_mutex_unlock(&holds->lock);
-}
-
-/* ---- the contract's calls ---- */
-
-int ns_hold(struct ns_txn *txn, uint64_t ino)
-{
-    struct holds *holds = &txn->ns->holds;
-    struct inode inode;
-    int r = ns_inode(txn, ino, &inode);
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&holds->lock);
-    if (!txn->writable && reaped_after(holds, ino, index_txn_sequence(txn->index)))
-        r = -ESTALE;
-    else
-        r = hold_add(holds, ino, inode.nlink == 0);
-    pthread_mutex_unlock(&holds->lock);
-    return r;
-}
-
-void ns_unhold(struct ns *ns, uint64_t ino)
-{
-    struct holds *holds = &ns->holds;
-    struct hold *last = NULL;
-    pthread_mutex_lock(&holds->lock);
-    struct hold **at = hold_find(holds, ino);
-    if (*at && --(*at)->count == 0) {
-        last = *at;
-        *at = last->next;
-        holds->used--;
-    }
-    pthread_mutex_unlock(&holds->lock);
-    if (last && last->orphan)
-        reaper_give(&ns->reaper, last);
-    else
-        free(last);
 }

@@ -19,7 +19,7 @@ struct hold {
     uint64_t ino;
     uint32_t count;
     bool orphan;       /* the last name is gone, or was about to */
-    struct hold *next; /* of its slot; of the reaper's queue */
+    struct hold *next; /* of its slot; of the backlog */
 };
 
 struct reaped {
@@ -38,6 +38,12 @@ struct holds {
 
 int holds_init(struct holds *holds);
 void holds_release(struct holds *holds);
+
+/* Holds an inode that was found in the snapshot of a commit's number (UINT64_MAX: in a mutation). -ESTALE when a later
+ * commit has reaped it; -ENOMEM. */
+int holds_take(struct holds *holds, uint64_t ino, uint64_t snapshot, bool orphan);
+/* The hold when this was the last holder, which the caller owns then; else NULL. */
+struct hold *holds_drop(struct holds *holds, uint64_t ino);
 
 /* In a mutation that takes the last name of ino: whether it is held, and then it is marked an orphan; if it is not, it
  * is remembered as reaped by commit sequence. */

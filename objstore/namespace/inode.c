@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "objstore/base/hash.h"
+#include "objstore/namespace/counters.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/inode.h"
 #include "objstore/namespace/ns_priv.h"
 
@@ -151,6 +153,20 @@ int inode_dir(struct ns_txn *txn, uint64_t ino, struct inode *ret_inode)
 
 /* ---- changes ---- */
 
+int inode_reap(struct ns_txn *txn, const struct inode *inode)
+{
+    struct record_key key;
+    event_reaped(txn, inode->ino);
+    int r = index_delete(txn->index, key_id(&key, TAG_INODE, inode->ino));
+    if (r == 0)
+        r = inodes_count(txn, -1);
+    if (r == 0)
+        r = garbage_add(txn, inode->ino, GARBAGE_INODE);
+    if (r == 0 && inode->body != inode->ino)
+        r = garbage_add(txn, inode->body, GARBAGE_BODY);
+    return r;
+}
+
 int inode_unlink(struct ns_txn *txn, struct inode *inode)
 {
     static const struct orphan_record orphan = {.version = NS_FORMAT};
@@ -159,10 +175,8 @@ int inode_unlink(struct ns_txn *txn, struct inode *inode)
     inode->ctime = txn->now;
     if (inode->nlink > 0)
         return inode_put(txn, inode);
-    if (!holds_orphan(&txn->ns->holds, inode->ino, index_txn_sequence(txn->index))) {
-        event_reaped(txn, inode->ino);
-        return reap_inode(txn, inode);
-    }
+    if (!holds_orphan(&txn->ns->holds, inode->ino, index_txn_sequence(txn->index)))
+        return inode_reap(txn, inode);
     int r = inode_put(txn, inode);
     if (r < 0)
         return r;

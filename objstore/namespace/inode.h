@@ -19,6 +19,8 @@ int inode_dir(struct ns_txn *txn, uint64_t ino, struct inode *ret_inode);
 /* A name went: counts, and puts the inode, leaves it as an orphan or reaps it. A directory goes with its one name.
  * inode is as it then is. */
 int inode_unlink(struct ns_txn *txn, struct inode *inode);
+/* The inode's last name and holder are gone: so is it, and what is keyed by it now or by the reaper. */
+int inode_reap(struct ns_txn *txn, const struct inode *inode);
 /* The entries of a directory changed: times and version, nlink by the subdirectories that came or went. posix: a change
  * through the POSIX view makes it explicit. Puts it. */
 int inode_dir_changed(struct ns_txn *txn, struct inode *dir, int subdirs, bool posix);

@@ -1,7 +1,9 @@
 #include <sys/stat.h>
 
 #include "objstore/namespace/body.h"
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/extent.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/key.h"
 #include "objstore/namespace/ns_priv.h"
 #include "objstore/namespace/upload.h"
@@ -193,7 +195,7 @@ static int directory_body(struct ns_txn *txn, const struct body_source *source, 
     if (r == 0)
         r = source_link(txn, source, inode);
     if (r == 0 && old)
-        r = reap_id(txn, old, GARBAGE_BODY);
+        r = garbage_add(txn, old, GARBAGE_BODY);
     return r;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "objstore/namespace/body.h"
 #include "objstore/namespace/extent.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/key.h"
 #include "objstore/namespace/ns_priv.h"
 
@@ -108,7 +109,7 @@ static int dirs_emptied(struct ns_txn *txn, struct key_path *path, int subdirs)
 /* A directory that loses its own key but has entries. */
 static int directory_becomes_implicit(struct ns_txn *txn, struct inode *inode)
 {
-    int r = extents_drop(txn, inode);
+    int r = garbage_empty(txn, inode);
     if (r < 0)
         return r;
     inode->flags = (inode->flags & ~(INODE_ETAG_MD5 | INODE_ETAG_PARTS)) | INODE_IMPLICIT;

@@ -4,7 +4,9 @@
 #include <endian.h>
 
 #include "objstore/namespace/body.h"
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/extent.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/inode.h"
 #include "objstore/namespace/key.h"
 #include "objstore/namespace/ns_priv.h"
@@ -84,7 +86,7 @@ static int part_replace(struct ns_txn *txn, const struct ns_upload *upload, cons
                         const struct inode *body, uint64_t old)
 {
     int r = part_put(txn, upload->ino, part, body);
-    return r < 0 || old == 0 ? r : reap_id(txn, old, GARBAGE_BODY);
+    return r < 0 || old == 0 ? r : garbage_add(txn, old, GARBAGE_BODY);
 }
 
 int ns_upload_put_part(struct ns_txn *txn, const struct ns_upload *upload, uint32_t number, struct body_writer *writer,

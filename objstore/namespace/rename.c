@@ -2,6 +2,7 @@
  * rename(2) and renameat2(2). A directory moves by one entry, whatever is below it.
  */
 #include "objstore/namespace/entry.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/ns_priv.h"
 
 /* One end of a rename. */
@@ -129,7 +130,7 @@ static int move(struct ns_txn *txn, struct end *from, struct end *to, struct spa
     if (r < 0 || !to->found)
         return r;
     if (bucket)
-        r = reap_id(txn, to->inode.ino | NS_UPLOADS_BIT, GARBAGE_UPLOADS);
+        r = garbage_add(txn, to->inode.ino | NS_UPLOADS_BIT, GARBAGE_UPLOADS);
     return r < 0 ? r : inode_unlink(txn, &to->inode);
 }
 

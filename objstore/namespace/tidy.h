@@ -5,7 +5,7 @@
  * record asks for it to be looked through: runs of adjacent inline extents of at least TIDY_RUN bytes are written as
  * one blob, and take their place in a mutation that first finds them unchanged. What is left lies scattered (a
  * database's pages); it is looked at again when it has doubled, and past NS_INLINE_FILE_MAX further small writes become
- * blobs at once: body_writer_new_for. The reaper's thread does it, after garbage.
+ * blobs at once: body_writer_new_for. The reaper does it, after garbage (tidier.h).
  */
 #ifndef CAIRN_NAMESPACE_TIDY_H
 #define CAIRN_NAMESPACE_TIDY_H
@@ -14,13 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ns;
 struct ns_txn;
 struct inode;
 
 #define TIDY_MIN (256u << 10)
 #define TIDY_RUN (64u << 10)
-#define TIDY_CHUNK (1u << 20) /* of a run, moved at once */
 #define TIDY_HEAVY 1024
 
 /* Files with NS_INLINE_FILE_MAX bytes in the index, each in the slot of its number; a newer one may take the place of
@@ -32,7 +30,5 @@ struct tidy {
 bool tidy_is_heavy(struct tidy *tidy, uint64_t ino);
 /* In a mutation that has put inode: asks for it to be tidied if that is due. */
 int tidy_note(struct ns_txn *txn, const struct inode *inode);
-/* Tidies the files that ask for it. 0, or the last error, of a file that is left as it is. Blocks on the drives. */
-int tidy_pass(struct ns *ns);
 
 #endif

@@ -9,8 +9,10 @@
 
 #include "objstore/base/hash.h"
 #include "objstore/namespace/body.h"
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/dentry.h"
 #include "objstore/namespace/extent.h"
+#include "objstore/namespace/garbage.h"
 #include "objstore/namespace/inode.h"
 #include "objstore/namespace/key.h"
 #include "objstore/namespace/ns_priv.h"
@@ -140,45 +142,15 @@ int ns_upload_find(struct ns_txn *txn, uint64_t bucket, struct span key, struct 
     return 0;
 }
 
-/* Takes away the upload itself and reaps the parts it still has. key is read before anything changes. */
-static int upload_end(struct ns_txn *txn, uint64_t bucket, struct span key, struct span id, uint64_t ino)
+/* The parts that it still has go, too. The key and id are read before anything changes. */
+int ns_upload_abort(struct ns_txn *txn, uint64_t bucket, const struct ns_upload *upload)
 {
     struct record_key record;
     char name[DENTRY_NAME_MAX];
-    int r = dentry_delete(txn, uploads_of(bucket), entry_name_of(key, id, name));
+    int r = dentry_delete(txn, uploads_of(bucket), entry_name_of(upload->key, span_cstr(upload->id), name));
     if (r == 0)
-        r = index_delete(txn->index, key_id(&record, TAG_UPLOAD, ino));
-    return r < 0 ? r : reap_id(txn, ino, GARBAGE_UPLOAD);
-}
-
-int ns_upload_abort(struct ns_txn *txn, uint64_t bucket, const struct ns_upload *upload)
-{
-    return upload_end(txn, bucket, upload->key, span_cstr(upload->id), upload->ino);
-}
-
-int upload_take_all(struct ns_txn *txn, uint64_t bucket, int *budget)
-{
-    for (;;) {
-        struct dentry_cursor cursor;
-        struct dentry dentry;
-        struct span name;
-        int r = dentry_cursor_open(txn, &cursor);
-        if (r < 0)
-            return r;
-        r = dentry_seek(&cursor, uploads_of(bucket), SPAN_EMPTY, &name, &dentry);
-        dentry_cursor_close(&cursor);
-        if (r < 0)
-            return r == -ENOENT ? 1 : r;
-        if (*budget <= 0)
-            return 0;
-        if (name.len < 1 + ID_LEN)
-            return CAIRN_ECORRUPT;
-        r = upload_end(txn, bucket, span_head(name, name.len - 1 - ID_LEN), span_from(name, name.len - ID_LEN),
-                       dentry.ino);
-        if (r < 0)
-            return r;
-        (*budget)--;
-    }
+        r = index_delete(txn->index, key_id(&record, TAG_UPLOAD, upload->ino));
+    return r < 0 ? r : garbage_add(txn, upload->ino, GARBAGE_UPLOAD);
 }
 
 /* ---- listing ---- */

@@ -10,7 +10,5 @@
 /* In a mutation: the parts become inode's body, size, parts and boundaries; all are known to be there. */
 int upload_assemble(struct ns_txn *txn, const struct ns_upload *upload, const uint32_t *numbers, size_t count,
                     struct inode *inode);
-/* In a mutation: aborts the uploads of a bucket while the budget lasts: 1 when none is left, 0 when there are more. */
-int upload_take_all(struct ns_txn *txn, uint64_t bucket, int *budget);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/extent.h"
 #include "objstore/namespace/ns_priv.h"
 #include "objstore/namespace/verify.h"

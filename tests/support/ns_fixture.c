@@ -72,7 +72,7 @@ static void print_finding(const char *finding, void *arg)
 
 void nsf_verify(void)
 {
-    reaper_wait(nsf_ns);
+    backlog_drained(&nsf_ns->backlog);
     int64_t findings = ns_verify(nsf_ns, print_finding, NULL);
     cr_assert_eq(findings, 0, "%ld findings", (long)findings);
 }
