@@ -18,7 +18,7 @@ enum ns_tag {
     TAG_DENTRY = 'N',   /* parent, name → dentry_record */
     TAG_TIDY = 'T',     /* ino → tidy_record: many of its bytes lie in the index, and are to go to blobs */
     TAG_ORPHAN = 'O',   /* ino → orphan_record: no name is left, a holder is */
-    TAG_PARTS = 'Q',    /* ino, number → boundary_record, packed checksums: a part of a completed upload */
+    TAG_PARTS = 'Q',    /* ino, number → part_record, packed checksums: a part of a completed upload */
     TAG_UPLOAD = 'U',   /* upload → upload_record, key, packed attributes */
     TAG_PART = 'V',     /* upload, number → part_record, packed checksums */
     TAG_XATTR = 'X',    /* ino, name → value, as it is */
@@ -126,22 +126,13 @@ _Static_assert(sizeof(struct upload_record) == 24, "on disk");
 struct part_record {
     uint8_t version;
     uint8_t zero[7];
-    uint64_t body;
-    uint64_t size;
-    uint64_t blocks;
-    int64_t mtime;
-    uint8_t md5[16];
-} __attribute__((packed));
-_Static_assert(sizeof(struct part_record) == 56, "on disk");
-
-struct boundary_record {
-    uint8_t version;
-    uint8_t zero[7];
-    uint64_t off;
+    uint64_t body;   /* of an upload's part */
+    uint64_t blocks; /* likewise */
+    uint64_t off;    /* of an object's part */
     uint64_t size;
     int64_t mtime;
     uint8_t md5[16];
 } __attribute__((packed));
-_Static_assert(sizeof(struct boundary_record) == 48, "on disk");
+_Static_assert(sizeof(struct part_record) == 64, "on disk");
 
 #endif

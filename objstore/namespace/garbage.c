@@ -6,6 +6,7 @@
 #include "objstore/namespace/dentry.h"
 #include "objstore/namespace/extent.h"
 #include "objstore/namespace/ns_priv.h"
+#include "objstore/namespace/part.h"
 
 #define TAKEN_AT_ONCE 32 /* records that are taken off within the mutation */
 #define TAKEN_BY_STEP 64 /* records that the reaper takes off in one mutation */
@@ -75,12 +76,9 @@ static int take_all(struct ns_txn *txn, enum ns_tag tag, uint64_t id, take_recor
 
 static int take_part(struct ns_txn *txn, struct span key, struct span value, int *budget)
 {
-    struct part_record part;
-    (void)key;
-    if (value.len < sizeof(part))
-        return CAIRN_ECORRUPT;
-    memcpy(&part, value.ptr, sizeof(part));
-    return take_all(txn, TAG_EXTENT, le64toh(part.body), take_extent, budget);
+    struct part part;
+    int r = part_decode(key, value, &part);
+    return r < 0 ? r : take_all(txn, TAG_EXTENT, part.body, take_extent, budget);
 }
 
 /* Takes off an upload that an entry of a hidden directory names: parts, record, entry. 1 or 0, as take_all. */

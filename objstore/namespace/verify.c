@@ -15,6 +15,7 @@
 #include "objstore/namespace/counters.h"
 #include "objstore/namespace/extent.h"
 #include "objstore/namespace/ns_priv.h"
+#include "objstore/namespace/part.h"
 #include "objstore/namespace/verify.h"
 
 void verify_finding(struct verify *v, const char *fmt, ...)
@@ -119,16 +120,15 @@ static int check_garbage(struct verify *v, uint64_t id, struct span key, struct 
 
 static int check_part(struct verify *v, uint64_t id, struct span key, struct span value)
 {
-    struct part_record part;
-    if (key.len != 13 || value.len < sizeof(part)) {
+    struct part part;
+    if (part_decode(key, value, &part) < 0) {
         verify_finding(v, "upload %lu has a part that can't be read", id);
         return 0;
     }
     if (!numbers_have(&v->uploads, id) && !numbers_have(&v->garbage, id))
         verify_finding(v, "a part is of upload %lu, which is missing", id);
-    memcpy(&part, value.ptr, sizeof(part));
-    verify_number(v, le64toh(part.body));
-    return numbers_add(&v->bodies, le64toh(part.body));
+    verify_number(v, part.body);
+    return numbers_add(&v->bodies, part.body);
 }
 
 /* Entries are counted against what the walks of the directories gave; those of uploads are gathered. */
