@@ -1,105 +1,8 @@
 #include "fs/remote_priv.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-#include "objstore/base/clock.h"
-#include "objstore/base/log.h"
 
 #define LEASE_MS 60000u
-#define PAUSE_FIRST_NS (10 * NS_PER_MS)
-#define PAUSE_MAX_NS NS_PER_SEC
-#define POLL_NS (50 * NS_PER_MS) /* how soon a pause notices an interruption */
-
-/* ---- tries ---- */
-
-struct attempt attempt_begin(const struct remote *remote)
-{
-    int64_t soft = remote->soft_deadline_ns;
-    return (struct attempt){.deadline = soft ? clock_mono_ns() + soft : 0, .pause = PAUSE_FIRST_NS};
-}
-
-static bool worth_repeating(int error)
-{
-    switch (error) {
-    case -ECONNREFUSED:
-    case -ENOENT: /* the unix socket */
-    case -EHOSTUNREACH:
-    case -ECONNRESET:
-    case -ETIMEDOUT:
-    case -EAGAIN:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int pause_for(struct remote *remote, int64_t ns)
-{
-    for (int64_t until = clock_mono_ns() + ns; clock_mono_ns() < until;) {
-        if (atomic_load(&remote->stopping) || (remote->interrupted && remote->interrupted()))
-            return -EINTR;
-        struct timespec t = {0, POLL_NS < ns ? POLL_NS : ns};
-        nanosleep(&t, NULL);
-    }
-    return 0;
-}
-
-int attempt_again(struct remote *remote, struct attempt *attempt, int error)
-{
-    if (!worth_repeating(error))
-        return error;
-    if (error == -ECONNRESET || error == -ETIMEDOUT)
-        attempt->unknown = true;
-    if (attempt->deadline && clock_mono_ns() + attempt->pause > attempt->deadline)
-        return -EIO;
-    int r = pause_for(remote, attempt->pause);
-    attempt->pause = attempt->pause * 2 < PAUSE_MAX_NS ? attempt->pause * 2 : PAUSE_MAX_NS;
-    return r;
-}
-
-/* ---- one request ---- */
-
-int response_error(const struct s3_response *response)
-{
-    if (response->status >= 200 && response->status < 300)
-        return 0;
-    if (response->status >= 500 || response->status == 429)
-        return -EAGAIN;
-    if (response->status == 404)
-        return -ENXIO;
-    struct span code = s3_error_code(response);
-    log_warn("refused", "status=%d code=" SPAN_FMT " request=" SPAN_FMT, response->status, SPAN_ARG(code),
-             SPAN_ARG(http_head_get(&response->head, "x-amz-request-id")));
-    return response->status == 403 || response->status == 401 ? -EACCES : -EPROTO;
-}
-
-bool response_is_dialect(const struct s3_response *response)
-{
-    return span_is(http_head_get(&response->head, "content-type"), POSIX_CONTENT_TYPE);
-}
-
-static bool transfer_interrupted(void *arg)
-{
-    struct remote *remote = arg;
-    return remote->interrupted && remote->interrupted();
-}
-
-int remote_transfer(struct remote *remote, struct s3_request *request, struct s3_response *response)
-{
-    request->interrupted = request->interrupted ? request->interrupted : transfer_interrupted;
-    request->interrupted_arg = request->interrupted_arg ? request->interrupted_arg : remote;
-    int r = s3_send(remote->client, request, response);
-    return r < 0 ? r : response_error(response);
-}
-
-int remote_post(struct remote *remote, struct span body, struct s3_response *response)
-{
-    struct uri_pair query = {SPAN_LIT("cairn"), SPAN_LIT("posix"), true};
-    struct s3_request request = {
-        .method = "POST", .path = remote->path, .query = &query, .query_count = 1, .body = body};
-    return remote_transfer(remote, &request, response);
-}
 
 /* ---- compounds ---- */
 
@@ -142,45 +45,21 @@ static int note_handles(struct remote_call *call)
     return r < 0 ? r : 0;
 }
 
-/* Sends under the session of this moment; *ret_status is the reply's. */
-static int send_once(struct remote_call *call, const struct session *session, const struct slot *slot,
-                     uint16_t *ret_status)
+static int send_once(void *arg, const struct session *session, const struct slot *slot, uint16_t *ret_status)
 {
+    struct remote_call *call = arg;
     struct posix_request header = {.generation = session->generation, .slot = slot->number, .sequence = slot->sequence};
     memcpy(header.session, session->id, sizeof header.session);
     posix_request_readdress(&call->out, &header);
     int r = remote_post(call->remote, buf_span(&call->out), &call->response);
     if (r < 0)
-        return r == -ENXIO ? -ESTALE : r;
+        return r;
     struct posix_reply reply;
     if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0)
         return -EPROTO;
     call->instance = reply.instance;
     *ret_status = reply.status;
     return 0;
-}
-
-static int send_until_answered(struct remote_call *call, struct slot *slot)
-{
-    struct remote *remote = call->remote;
-    struct attempt attempt = attempt_begin(remote);
-    for (;;) {
-        struct session session = session_current(remote);
-        uint16_t status = 0;
-        int r = send_once(call, &session, slot, &status);
-        if (r == 0 && status == 0)
-            return 0;
-        if (r == 0) {
-            r = session_mend(remote, status, session.epoch);
-            bool renewed = session_current(remote).epoch != session.epoch;
-            if (r == 0 && renewed && call->highest == POSIX_CHANGES && attempt.unknown)
-                return -EIO; /* it may have run in the session that is gone */
-            if (r == 0 && renewed && slot->number != POSIX_SLOT_NONE)
-                slot_renumber(remote, slot);
-        }
-        if (r < 0 && (r = attempt_again(remote, &attempt, r)) < 0)
-            return r;
-    }
 }
 
 int remote_send(struct remote_call *call)
@@ -192,7 +71,7 @@ int remote_send(struct remote_call *call)
     bool slotted = call->highest >= POSIX_HOLDS;
     if (slotted && (r = slot_take(call->remote, &slot)) < 0)
         return r;
-    r = send_until_answered(call, &slot);
+    r = attempt_until_answered(call->remote, send_once, call, &slot, call->highest == POSIX_CHANGES);
     if (slotted) {
         if (r == 0)
             r = note_handles(call);

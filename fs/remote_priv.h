@@ -1,6 +1,6 @@
 /*
  * Remote's parts: session.c opens, renews and reclaims the session; slots.c gives slots and knows the open handles;
- * remote.c sends compounds; bulk.c bytes; push.c follows the stream.
+ * attempt.c sends a request until it is answered: remote.c's compounds, bulk.c's bytes; push.c follows the stream.
  *
  * Locks, in this order: renewing (one thread mends the session, others wait for it), then lock (everything else; never
  * held across a request).
@@ -82,19 +82,18 @@ void session_close(struct remote *remote);
 int session_mend(struct remote *remote, uint16_t status, uint64_t epoch);
 void *session_heartbeat(void *remote);
 
-/* ---- remote.c: the loop around one request ---- */
+/* ---- attempt.c: one request, and the loop around it ---- */
 
-/* How far the tries of one request have come. */
-struct attempt {
-    int64_t deadline; /* monotonic ns, 0 for none */
-    int64_t pause;
-    bool unknown; /* a try ended without a reply: it may have run */
-};
-struct attempt attempt_begin(const struct remote *remote);
-/* After a failed try: waits and answers 0 to try again, or the error to give up with: -EINTR, -EIO, or error itself
- * when trying again is of no use. */
-int attempt_again(struct remote *remote, struct attempt *attempt, int error);
-/* An HTTP status other than 2xx as an error: -EACCES, -ENOENT, -EAGAIN for one that may pass, -EPROTO. */
+/* One try under that session and slot: sends, and reads the reply. 0 with *ret_status, what the reply says of the
+ * session (0: all is well, this is the answer); or an error of remote_transfer's. */
+typedef int attempt_once(void *arg, const struct session *session, const struct slot *slot, uint16_t *ret_status);
+/* Tries until there is an answer: mends the session, renumbers the slot (number POSIX_SLOT_NONE: there is none) in a
+ * new one, pauses after an error that may pass. fragile: running twice does harm, so it is not tried in a new session
+ * when it may have run in the one that is gone (-EIO). 0; -EINTR, -EIO (the soft deadline), -ESTALE, or the error that
+ * trying again is of no use for. */
+int attempt_until_answered(struct remote *remote, attempt_once *once, void *arg, struct slot *slot, bool fragile);
+/* An HTTP status other than 2xx as an error: -EACCES, -ENXIO (404), -EAGAIN for one that may pass,
+ * -EPROTO. */
 int response_error(const struct s3_response *response);
 bool response_is_dialect(const struct s3_response *response);
 /* s3_send with the mount's interruption. */

@@ -1,0 +1,131 @@
+#include <time.h>
+
+#include "fs/remote_priv.h"
+#include "objstore/base/clock.h"
+#include "objstore/base/log.h"
+
+#define PAUSE_FIRST_NS (10 * NS_PER_MS)
+#define PAUSE_MAX_NS NS_PER_SEC
+#define POLL_NS (50 * NS_PER_MS) /* how soon a pause notices an interruption */
+
+/* ---- one request ---- */
+
+int response_error(const struct s3_response *response)
+{
+    if (response->status >= 200 && response->status < 300)
+        return 0;
+    if (response->status >= 500 || response->status == 429)
+        return -EAGAIN;
+    if (response->status == 404)
+        return -ENXIO;
+    struct span code = s3_error_code(response);
+    log_warn("refused", "status=%d code=" SPAN_FMT " request=" SPAN_FMT, response->status, SPAN_ARG(code),
+             SPAN_ARG(http_head_get(&response->head, "x-amz-request-id")));
+    return response->status == 403 || response->status == 401 ? -EACCES : -EPROTO;
+}
+
+bool response_is_dialect(const struct s3_response *response)
+{
+    return span_is(http_head_get(&response->head, "content-type"), POSIX_CONTENT_TYPE);
+}
+
+static bool transfer_interrupted(void *arg)
+{
+    struct remote *remote = arg;
+    return remote->interrupted && remote->interrupted();
+}
+
+int remote_transfer(struct remote *remote, struct s3_request *request, struct s3_response *response)
+{
+    request->interrupted = request->interrupted ? request->interrupted : transfer_interrupted;
+    request->interrupted_arg = request->interrupted_arg ? request->interrupted_arg : remote;
+    int r = s3_send(remote->client, request, response);
+    return r < 0 ? r : response_error(response);
+}
+
+int remote_post(struct remote *remote, struct span body, struct s3_response *response)
+{
+    struct uri_pair query = {SPAN_LIT("cairn"), SPAN_LIT("posix"), true};
+    struct s3_request request = {
+        .method = "POST", .path = remote->path, .query = &query, .query_count = 1, .body = body};
+    return remote_transfer(remote, &request, response);
+}
+
+/* ---- the loop ---- */
+
+/* How far the tries have come. */
+struct attempt {
+    int64_t deadline; /* monotonic ns, 0 for none */
+    int64_t pause;
+    bool unknown; /* a try ended without a reply: it may have run */
+};
+
+static bool worth_repeating(int error)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+    case -ENOENT: /* the unix socket */
+    case -EHOSTUNREACH:
+    case -ECONNRESET:
+    case -ETIMEDOUT:
+    case -EAGAIN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int pause_for(struct remote *remote, int64_t ns)
+{
+    for (int64_t until = clock_mono_ns() + ns; clock_mono_ns() < until;) {
+        if (atomic_load(&remote->stopping) || (remote->interrupted && remote->interrupted()))
+            return -EINTR;
+        struct timespec t = {0, POLL_NS < ns ? POLL_NS : ns};
+        nanosleep(&t, NULL);
+    }
+    return 0;
+}
+
+/* After a try that failed: waits and answers 0 to try again, or the error to give up with. */
+static int pause_after(struct remote *remote, struct attempt *attempt, int error)
+{
+    if (!worth_repeating(error))
+        return error == -ENXIO ? -ESTALE : error;
+    if (error == -ECONNRESET || error == -ETIMEDOUT)
+        attempt->unknown = true;
+    if (attempt->deadline && clock_mono_ns() + attempt->pause > attempt->deadline)
+        return -EIO;
+    int r = pause_for(remote, attempt->pause);
+    attempt->pause = attempt->pause * 2 < PAUSE_MAX_NS ? attempt->pause * 2 : PAUSE_MAX_NS;
+    return r;
+}
+
+/* After a reply that tells of trouble with the session: 0 to try again. */
+static int mend(struct remote *remote, uint16_t status, uint64_t epoch, struct slot *slot, bool may_have_run)
+{
+    int r = session_mend(remote, status, epoch);
+    if (r < 0 || session_current(remote).epoch == epoch)
+        return r;
+    if (may_have_run)
+        return -EIO; /* in the session that is gone */
+    if (slot->number != POSIX_SLOT_NONE)
+        slot_renumber(remote, slot);
+    return 0;
+}
+
+int attempt_until_answered(struct remote *remote, attempt_once *once, void *arg, struct slot *slot, bool fragile)
+{
+    int64_t soft = remote->soft_deadline_ns;
+    struct attempt attempt = {.deadline = soft ? clock_mono_ns() + soft : 0, .pause = PAUSE_FIRST_NS};
+    for (;;) {
+        struct session session = session_current(remote);
+        uint16_t status = 0;
+        int r = once(arg, &session, slot, &status);
+        if (r == 0 && status == 0)
+            return 0;
+        if (r == 0)
+            r = mend(remote, status, session.epoch, slot, fragile && attempt.unknown);
+        if (r < 0 && (r = pause_after(remote, &attempt, r)) < 0)
+            return r;
+    }
+}
