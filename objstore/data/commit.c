@@ -34,6 +34,7 @@ static int place_commit(struct index_txn *txn, const struct blob_place *place, u
         .set = (uint16_t)place->set->index,
         .data = (uint8_t)place->set->k,
         .parity = (uint8_t)place->set->m,
+        .first = (uint8_t)place->first,
     };
     struct extent_record extent = {.blob = place->id, .length = at->length};
     uint32_t missing = ~place->held & ((1u << place->set->n) - 1);

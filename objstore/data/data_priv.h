@@ -138,6 +138,7 @@ struct blob_place {
     struct erasure_set *set;
     struct reservation *reservation;
     uint64_t id, length;
+    unsigned first; /* the place of shard 0 */
     uint32_t held;
 };
 const struct blob_place *blob_writer_place(const struct blob_writer *writer); /* NULL before it is finished */

@@ -12,8 +12,8 @@
  * A blob of length bytes is cut into stripes of DATA_STRIPE bytes, the last one shorter. A stripe of s bytes is cut into k shards
  * of ceil(s / k) bytes, rounded up to SHARD_ALIGN; data shard i holds bytes [i * shard, (i + 1) * shard) of the stripe, with
  * zeros past its end. Parity shards have the same length. On disk a shard is a run of granules: up to GRANULE bytes, then their
- * checksum, XXH3 seeded with granule_seed(). The shards of a drive's share follow each other, stripe by stripe. The drive at place p
- * of a set of n has shard (p + blob id) mod n, so that data and parity spread over all drives.
+ * checksum, XXH3 seeded with granule_seed(). The shards of a drive's share follow each other, stripe by stripe. Shard s
+ * of a set of n lies on the drive at place (first + s) mod n, and first turns, so that data and parity spread over all drives.
  * Segment file: "data/" + 16 hex digits of its id + ".seg".
  */
 #ifndef CAIRN_DATA_FORMAT_H
@@ -42,7 +42,8 @@ struct blob_record {
     uint16_t set;
     uint8_t  data;    /* k */
     uint8_t  parity;  /* m */
-    uint32_t zero;
+    uint8_t  first;   /* the place that has shard 0 */
+    uint8_t  zero[3];
 };
 _Static_assert(sizeof(struct blob_record) == 40, "on-disk size");
 

@@ -9,6 +9,7 @@
 
 #define COLUMNS_MAX     (DATA_STRIPE / GRANULE)  /* granules of the longest shard, k = 1 */
 #define BLOB_LENGTH_MAX (5ull << 30)             /* an S3 part */
+#define TURN            (64ull << 20)            /* many times a device's read-ahead, which goes past its end */
 
 /* Bytes of data in a stripe of a blob. */
 static inline uint32_t stripe_length(uint64_t blob_length, uint64_t stripe)
@@ -58,14 +59,22 @@ static inline uint64_t extent_length(uint64_t blob_length, unsigned k)
     return (end + EXTENT_ALIGN - 1) / EXTENT_ALIGN * EXTENT_ALIGN;
 }
 
-static inline unsigned shard_of_place(uint64_t blob, unsigned place, unsigned n)
+/* The place that gets shard 0 of a blob at an offset of a segment. It stays the same for TURN bytes of each drive, so that a stream
+ * over neighbouring blobs finds long runs of data in the files it reads: with a turn at each blob, the parity between them came along
+ * with the kernel's read-ahead, as many bytes again. Over many segments every drive has its part of data and of parity. */
+static inline unsigned first_place(uint64_t segment, uint64_t offset, unsigned n)
 {
-    return (unsigned)((place + blob % n) % n);
+    return (unsigned)((segment + offset / TURN) % n);
 }
 
-static inline unsigned place_of_shard(uint64_t blob, unsigned shard, unsigned n)
+static inline unsigned shard_of_place(unsigned first, unsigned place, unsigned n)
 {
-    return (unsigned)((shard + n - blob % n) % n);
+    return (place + n - first) % n;
+}
+
+static inline unsigned place_of_shard(unsigned first, unsigned shard, unsigned n)
+{
+    return (first + shard) % n;
 }
 
 /* Ids are never used twice, and an odd multiplier maps them one to one; the position takes the low bits: stripe, shard, column. */

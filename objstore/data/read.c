@@ -102,7 +102,7 @@ static void stripe_copy_bounced(const struct stripe_read *read)
 
 static unsigned shard_place(const struct stripe_read *read, unsigned shard)
 {
-    return place_of_shard(read->pin->id, shard, read->set->n);
+    return place_of_shard(read->pin->record.first, shard, read->set->n);
 }
 
 /* Checks the granules of columns [lo, hi) of which the first bytes of len were read. */

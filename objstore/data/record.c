@@ -62,8 +62,8 @@ static bool blob_is_sane(const struct blob_record *b)
 {
     unsigned n = b->data + b->parity;
 
-    return b->data >= 1 && b->parity <= b->data && n <= DRIVE_SET_MAX && b->held >> n == 0 && b->length >= 1 &&
-           b->length <= BLOB_LENGTH_MAX && b->offset < 1ull << 62 && b->offset % EXTENT_ALIGN == 0;
+    return b->data >= 1 && b->parity <= b->data && n <= DRIVE_SET_MAX && b->first < n && b->held >> n == 0 &&
+           b->length >= 1 && b->length <= BLOB_LENGTH_MAX && b->offset < 1ull << 62 && b->offset % EXTENT_ALIGN == 0;
 }
 
 int blob_get(struct index_txn *txn, uint64_t id, struct blob_record *ret_record)

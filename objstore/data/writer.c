@@ -69,7 +69,7 @@ static uint8_t *stripe_sums(const struct stripe *stripe, unsigned shard)
 static int shard_compose(const struct stripe *stripe, unsigned place, struct iovec *ret_iov)
 {
     const struct blob_place *blob = &stripe->writer->place;
-    unsigned shard = shard_of_place(blob->id, place, blob->set->n);
+    unsigned shard = shard_of_place(blob->first, place, blob->set->n);
     uint8_t *bytes = stripe_shard(stripe, shard), *sums = stripe_sums(stripe, shard);
 
     for (unsigned c = 0; c < stripe->columns; c++) {
@@ -256,6 +256,7 @@ int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, s
     pthread_cond_init(&w->written, NULL);
     int r = reservation_new(set, length, extent_length(length, set->k), &w->place.reservation);
     if (r == 0) {
+        w->place.first = first_place(w->place.reservation->segment->id, w->place.reservation->offset, set->n);
         writer_probe(w);
         r = writer_check(w);
     }

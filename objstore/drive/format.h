@@ -11,7 +11,7 @@
 #define SUPERBLOCK_FILE    "superblock"
 #define SUPERBLOCK_TEMP    "superblock.new"
 #define SUPERBLOCK_MAGIC   "CAIRNDRV"
-#define SUPERBLOCK_VERSION 1
+#define SUPERBLOCK_VERSION 2 /* 1: the shards of a blob turned with its id */
 #define UUID_SIZE          16
 
 /* Formatting writes FORMING to every drive before the first READY. As long as no drive is READY nothing can have been stored,

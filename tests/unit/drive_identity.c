@@ -289,7 +289,7 @@ Test(drive_identity, an_unknown_version_is_refused)
     cr_assert_eq(drive_dir_open(paths[0], &drive), 0);
     cr_assert_eq(superblock_read(drive, &super), 0);
     drive_free(&drive);
-    super.version = 2;
+    super.version = SUPERBLOCK_VERSION + 1;
     super.checksum = xxh3(&super, offsetof(struct superblock, checksum), 0);
     put_file(paths[0], SUPERBLOCK_FILE, &super, sizeof(super));
     snprintf(path, sizeof(path), "%s", paths[0]);
