@@ -46,6 +46,8 @@ static int place_commit(struct index_txn *txn, const struct blob_place *place, u
         r = extent_put(txn, TAG_EXTENT, segment, at->offset, &extent);
     if (r == 0 && missing)
         r = heal_put(txn, place->id, missing);
+    if (r == 0 && missing)
+        r = index_on_commit(txn, damage_tell, NULL, place->data);
     if (r < 0)
         return r;
     reservation_ref(place->reservation);

@@ -131,6 +131,7 @@ static int set_init(struct erasure_set *set, struct data *data, unsigned index, 
     set->m = drive_set_parity(drives);
     set->n = set->k + set->m;
     pthread_mutex_init(&set->lock, NULL);
+    pthread_mutex_init(&set->lacks_lock, NULL);
     int r = ec_new(set->k, set->m, &set->ec);
     for (unsigned i = 0; r == 0 && i < set->n; i++) {
         r = io_queue_new(&set->writes[i]);
@@ -147,6 +148,8 @@ static void set_release(struct erasure_set *set)
         io_queue_free(&set->syncs[i]);
     }
     ec_free(&set->ec);
+    free(set->lacks);
+    pthread_mutex_destroy(&set->lacks_lock);
     pthread_mutex_destroy(&set->lock);
 }
 
@@ -156,6 +159,7 @@ static void locks_init(struct data *data)
 
     pthread_mutex_init(&data->id_lock, NULL);
     pthread_mutex_init(&data->table_lock, NULL);
+    pthread_mutex_init(&data->damage_lock, NULL);
     pthread_mutex_init(&data->keeper.lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -169,6 +173,7 @@ static void locks_destroy(struct data *data)
 {
     pthread_mutex_destroy(&data->id_lock);
     pthread_mutex_destroy(&data->table_lock);
+    pthread_mutex_destroy(&data->damage_lock);
     pthread_mutex_destroy(&data->keeper.lock);
     pthread_cond_destroy(&data->keeper.change);
     for (int i = 0; i < PIN_BUCKETS; i++)
@@ -268,11 +273,29 @@ static uint64_t set_total(struct erasure_set *set)
     return least == UINT64_MAX ? 0 : least;
 }
 
+void data_refill_status(struct data *data, struct data_refill_status *ret_status)
+{
+    struct data_refill_status status = {
+        .done_blobs = atomic_load(&data->refilled_blobs),
+        .done_bytes = atomic_load(&data->refilled_bytes),
+    };
+
+    for (size_t i = 0; i < data->set_count; i++)
+        lacks_sum(&data->sets[i], &status.segments, &status.bytes);
+    *ret_status = status;
+}
+
+uint32_t data_online(const struct data *data, size_t set)
+{
+    return set < data->set_count ? drive_set_online(data->sets[set].drives) : 0;
+}
+
 int data_status(struct data *data, struct data_status *ret_status)
 {
     struct data_status status = {
         .degraded_reads = atomic_load(&data->degraded_reads),
         .bitrot_found = atomic_load(&data->bitrot_found),
+        .healed_blobs = atomic_load(&data->healed_blobs),
     };
     struct index_txn *txn = NULL;
     int r = index_read_begin(data->index, &txn);
@@ -281,12 +304,13 @@ int data_status(struct data *data, struct data_status *ret_status)
         return r;
     r = record_count(txn, TAG_FREED, &status.blobs_freed_pending);
     if (r == 0)
-        r = record_count(txn, TAG_HEAL, &status.heal_pending);
+        r = heal_count(txn, &status.heal_pending, &status.heal_damaged);
     index_read_end(&txn);
     for (size_t i = 0; i < data->set_count; i++) {
         status.total += data->sets[i].k * set_total(&data->sets[i]);
         status.free += data->sets[i].k * set_free(&data->sets[i]);
     }
+    data_refill_status(data, &status.refill);
     if (r == 0)
         *ret_status = status;
     return r;

@@ -59,6 +59,50 @@ uint64_t blob_pin_length(const struct blob_pin *pin);
  * Blocks on the drives. Any number of threads at once. 0; CAIRN_EBITROT, or -EIO, when fewer than k shards are good; -EINVAL past the end. */
 int blob_read(struct blob_pin *pin, uint64_t off, void *ret_bytes, size_t len);
 
+/* ---- redundancy: the work that brings it back, a piece at a time; objstore/repair decides when ---- */
+
+/* How work that can wait is held back: called between its pieces, with the bytes of the last; blocks as it sees fit. True: the work
+ * ends with -ECANCELED, and what it began is taken back. */
+struct data_pace {
+    bool (*pause)(void *arg, uint64_t bytes);
+    void *arg;
+};
+
+/* fn(arg) is called when something was queued or found to lack a file; it must not block nor call back. NULL ends that: no call is under
+ * way when this returns. */
+void data_on_damage(struct data *data, void (*fn)(void *arg), void *arg);
+
+struct data_queued {
+    uint64_t blob;
+    uint64_t length;
+    unsigned set;
+    bool     damaged; /* healing found fewer than k good shards */
+};
+/* The first queued blob whose id is at least from. -ENOENT at the end. */
+int data_queued_next(struct data *data, uint64_t from, struct data_queued *ret_queued);
+/* Heals a queued blob (heal.c has the cases). 0: it is whole, or needs healing no more; -EAGAIN: no drive that answers could take
+ * more of it now, or its segment is to be refilled; -ENOSPC; CAIRN_EQUORUM; CAIRN_EBITROT or -EIO: damaged, and marked so;
+ * -ECANCELED; -ENOMEM; errors of the index. */
+int data_heal(struct data *data, uint64_t blob, const struct data_pace *pace);
+
+/* Where a walk over the segments that lack files stands; zeros at first. */
+struct data_refill_at {
+    size_t   set;
+    uint64_t segment;
+};
+struct data_refill_status {
+    uint64_t segments; /* that lack files on some drives, */
+    uint64_t bytes;    /* … and what is to be written for that */
+    uint64_t done_blobs, done_bytes; /* since start */
+};
+/* Any thread; does not block. */
+void data_refill_status(struct data *data, struct data_refill_status *ret_status);
+/* Bitmap of the places of a set whose drives answer; 0 for a set that is not there. */
+uint32_t data_online(const struct data *data, size_t set);
+/* Gives the next segment that lacks files on drives that answer those files back (refill.c). 1; 0 at the end, and *at begins anew;
+ * -ENOSPC: its drives are full; -EIO …; then the next call goes on behind it. */
+int data_refill(struct data *data, struct data_refill_at *at, const struct data_pace *pace);
+
 /* ---- life ---- */
 
 struct data_options {
@@ -78,7 +122,10 @@ void data_close(struct data **data);
 
 struct data_status {
     uint64_t blobs_freed_pending; /* 'F' records not reclaimed yet */
-    uint64_t heal_pending;        /* 'H' records */
+    uint64_t heal_pending;        /* 'H' records, */
+    uint64_t heal_damaged;        /* … of which can't be healed: fewer than k shards are good */
+    uint64_t healed_blobs;        /* moved to be whole again, since start */
+    struct data_refill_status refill;
     uint64_t degraded_reads;      /* since start */
     uint64_t bitrot_found;        /* since start */
     uint64_t total, free;         /* bytes of user data that the sets hold in all and have left: parity and reserve taken off */

@@ -36,6 +36,10 @@ struct erasure_set {
     struct segment *current;            /* the shared segment that takes blobs, or NULL */
     int64_t space_at;                   /* when space was asked, monotonic; 0: not yet */
     uint64_t space_free[DRIVE_SET_MAX]; /* then, reserve taken off, less what was reserved since */
+
+    pthread_mutex_t lacks_lock; /* guards what follows; innermost */
+    struct lack *lacks;         /* by segment */
+    size_t lack_count, lack_cap;
 };
 
 /* Runs fn(set, place, arg) for each place of the bitmap on the drives' write threads, all at once, and waits. Returns
@@ -72,6 +76,7 @@ struct segment {
 
     /* erasure_set.lock */
     uint64_t size, tail; /* of one that takes reservations */
+    uint32_t passed;     /* places that were full or away when it was made */
 
     pthread_mutex_t lock;                    /* guards what follows */
     struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
@@ -83,6 +88,8 @@ struct segment {
 
 #define SEGMENT_NAME_MAX 32
 void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
+/* Of a copy that is not complete; start-up removes it. */
+void segment_temp_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
 /* The segment with one more reference; its files open as they are asked for. NULL when memory is short. */
 struct segment *segment_get(struct erasure_set *set, uint64_t id);
 /* Accepts NULL. */
@@ -94,6 +101,11 @@ struct drive_file *segment_file(struct segment *segment, unsigned place, int *re
 uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error);
 /* Removes the files on every drive that answers; who still reads has them open. */
 void segment_unlink(struct erasure_set *set, uint64_t id);
+/* A segment out of the table, without files but those that the caller puts in: the copy of one that nobody sees yet. */
+struct segment *segment_aside_new(struct erasure_set *set, uint64_t id);
+void segment_aside_free(struct segment **segment);
+/* Files that were missing are there from now on. */
+void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places);
 /* Closes idle segments; asserts that none is in use. */
 void segment_table_clear(struct data *data);
 
@@ -132,6 +144,14 @@ int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, s
 /* Inside a mutation: the blob, if it still lies at (segment, offset), lies where the writer put it from now on; its old
  * extent is freed. -ESTALE when it does not. */
 int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset);
+/* A writer that gives a blob's shards back to some drives, in the place that the blob has: that of the segment given,
+ * which is borrowed and out of the table. Its caller syncs and publishes; the writer is never committed. */
+int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32_t places,
+                       struct blob_writer **ret_writer);
+/* All bytes were given: waits until they are written. Returns the places that have all of them. */
+uint32_t blob_writer_drain(struct blob_writer *writer);
+/* The places that have all of what was written so far. */
+uint32_t blob_writer_places(struct blob_writer *writer);
 /* What a mutation needs to know of a finished writer. */
 struct blob_place {
     struct data *data;
@@ -150,12 +170,17 @@ struct blob_pin {
     struct blob_pin *next;
     uint64_t id;
     struct blob_record record;
+    bool background; /* not a caller's: its reads count for nothing and queue nothing */
+    bool unreadable; /* … and one of them found too few good shards */
 };
 #define PIN_BUCKETS 64
 struct pin_bucket {
     pthread_mutex_t lock;
     struct blob_pin *first;
 };
+/* Reads the shards that the places have, whole, and checks them. ret_bad gets the places where one is missing or wrong. 0;
+ * -ENOMEM; -ECANCELED. */
+int blob_verify(struct blob_pin *pin, uint32_t places, const struct data_pace *pace, uint32_t *ret_bad);
 bool pins_have(struct data *data, uint64_t segment, uint64_t offset);
 
 /* ---- the keeper: one thread for all that can wait (keeper.c), and what it does (reclaim.c, compact.c) ---- */
@@ -195,12 +220,47 @@ int reclaim_pass(struct data *data);
 /* Moves the blobs of the first segment from id *from on that is mostly dead, and *from behind it. 1; 0 when there is none,
  * and *from is 0 for another round; negative on errors. */
 int compact_step(struct data *data, uint64_t *from);
-/* Writes a blob anew, elsewhere and whole, if it still lies at (segment, offset). */
-int blob_move(struct data *data, uint64_t id, uint64_t segment, uint64_t offset);
+
+/* ---- moving (move.c) ---- */
+
+/* A pin for work in the background. -ESTALE when the blob lies elsewhere by now, or was freed. */
+int blob_pin_at(struct data *data, uint64_t id, uint64_t segment, uint64_t offset, struct blob_pin **ret_pin);
+/* Reads all of it into the writer. -ECANCELED when the pace says so; sets pin->unreadable. pace may be NULL. */
+int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct data_pace *pace);
+/* Writes a blob anew, elsewhere, if it still lies where the pin holds it. -EAGAIN when fewer than least drives take it: then
+ * it stays. -ESTALE, -ECANCELED, and errors of reading and writing. */
+int blob_move(struct blob_pin *pin, unsigned least, const struct data_pace *pace);
+
+struct extent_at {
+    uint64_t offset, blob, length;
+};
+/* The extents of a segment from *from on, up to cap; moves *from behind the last. Returns how many. */
+int segment_extents(struct data *data, uint64_t id, uint64_t *from, struct extent_at *ret_extents, int cap);
+
+/* ---- redundancy (lacks.c, heal.c, refill.c) ---- */
+
+/* A sealed segment and the places where its file is missing: its drive was replaced, or was away when it was made. Found by
+ * comparing what the drives have with what the index names, so nothing records it and nothing can be wrong about it. */
+struct lack {
+    uint64_t segment;
+    uint64_t live; /* bytes of blobs that the file had */
+    uint32_t places;
+};
+int lacks_add(struct erasure_set *set, uint64_t segment, uint64_t live, uint32_t places);
+void lacks_drop(struct erasure_set *set, uint64_t segment, uint32_t places);
+uint32_t lacks_get(struct erasure_set *set, uint64_t segment);
+/* The first from a segment on. */
+bool lacks_next(struct erasure_set *set, uint64_t from, struct lack *ret_lack);
+/* Adds up what is lacking: segments, and bytes of shards. */
+void lacks_sum(struct erasure_set *set, uint64_t *segments, uint64_t *bytes);
+/* Tells who heals that there is work: a mutation's callback too. arg is the struct data. */
+void damage_tell(void *arg);
 
 /* ---- recovery (recover.c) ---- */
 
 int data_recover(struct data *data);
+/* Punches the gaps of a sealed segment on the drives that are back, and records that. */
+int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record);
 
 /* ---- all of it ---- */
 
@@ -226,6 +286,11 @@ struct data {
     struct pin_bucket pins[PIN_BUCKETS];
     struct keeper keeper;
     atomic_ullong degraded_reads, bitrot_found;
+    atomic_ullong healed_blobs, refilled_blobs, refilled_bytes;
+
+    pthread_mutex_t damage_lock; /* guards the two; innermost */
+    void (*damage_fn)(void *arg);
+    void *damage_arg;
 };
 
 #define SCRAP_SIZE (256u << 10)

@@ -7,14 +7,14 @@
  *   'L' segment, offset                            struct extent_record: a blob, or one being reclaimed, lies here
  *   'S' segment                                    struct segment_record
  *   'F' segment, offset                            struct extent_record: to be reclaimed; its 'L' stays until it is
- *   'H' blob id                                    le32: bitmap of the places in its set that lack its shard
+ *   'H' blob id                                    le32: bitmap of the places in its set that lack its shard, or HEAL_DAMAGED
  *
  * A blob of length bytes is cut into stripes of DATA_STRIPE bytes, the last one shorter. A stripe of s bytes is cut into k shards
  * of ceil(s / k) bytes, rounded up to SHARD_ALIGN; data shard i holds bytes [i * shard, (i + 1) * shard) of the stripe, with
  * zeros past its end. Parity shards have the same length. On disk a shard is a run of granules: up to GRANULE bytes, then their
  * checksum, XXH3 seeded with granule_seed(). The shards of a drive's share follow each other, stripe by stripe. Shard s
  * of a set of n lies on the drive at place (first + s) mod n, and first turns, so that data and parity spread over all drives.
- * Segment file: "data/" + 16 hex digits of its id + ".seg".
+ * Segment file: "data/" + 16 hex digits of its id + ".seg"; ".new" while healing writes it anew on a drive.
  */
 #ifndef CAIRN_DATA_FORMAT_H
 #define CAIRN_DATA_FORMAT_H
@@ -32,6 +32,8 @@
 #define TAG_SEGMENT 'S'
 #define TAG_FREED   'F'
 #define TAG_HEAL    'H'
+
+#define HEAL_DAMAGED 0x80000000u /* healing found fewer than k good shards */
 
 struct blob_record {
     uint64_t segment;

@@ -138,7 +138,7 @@ static struct drive_file *shard_file(struct stripe_read *read, unsigned shard)
     if (!(read->pin->record.held >> place & 1))
         return NULL;
     struct drive_file *file = segment_file(read->segment, place, &error);
-    if (!file && error != -ENODEV)
+    if (!file && error != -ENODEV && !(lacks_get(read->set, read->segment->id) >> place & 1))
         read->lost |= 1u << place;
     return file;
 }
@@ -332,7 +332,7 @@ static int stripe_read_part(const struct blob_pin *pin, struct segment *segment,
     int r = stripe_read_run(&read);
     pool_put(read.data->scraps, read.bounce);
     pool_put(read.data->stripes, read.spare);
-    if (read.lost)
+    if (read.lost && !pin->background)
         keeper_heal(read.data, pin->id, read.lost);
     *degraded = *degraded || read.degraded;
     return r;
@@ -358,7 +358,51 @@ int blob_read(struct blob_pin *pin, uint64_t off, void *ret_bytes, size_t len)
         len -= n;
     }
     segment_put(&segment);
-    if (degraded)
+    if (degraded && !pin->background)
         atomic_fetch_add(&pin->data->degraded_reads, 1);
+    return r;
+}
+
+/* ---- verifying ---- */
+
+/* All granules of the shards that the places have of a stripe. Returns the places where one is not good. */
+static int stripe_verify(const struct blob_pin *pin, struct segment *segment, uint64_t number, uint32_t places,
+                         uint32_t *bad)
+{
+    struct stripe_read read;
+
+    stripe_read_init(&read, pin, segment, number);
+    read.spare = pool_get(read.data->stripes);
+    if (!read.spare)
+        return -ENOMEM;
+    uint32_t all = read.columns == 32 ? UINT32_MAX : (1u << read.columns) - 1;
+    for (; places; places &= places - 1) {
+        unsigned place = (unsigned)__builtin_ctz(places), shard = shard_of_place(pin->record.first, place, read.set->n);
+
+        shard_read_spare(&read, shard, all);
+        if (read.good[shard] != all)
+            *bad |= 1u << place;
+    }
+    pool_put(read.data->stripes, read.spare);
+    return 0;
+}
+
+int blob_verify(struct blob_pin *pin, uint32_t places, const struct data_pace *pace, uint32_t *ret_bad)
+{
+    struct segment *segment = segment_get(&pin->data->sets[pin->record.set], pin->record.segment);
+    uint64_t stripes = (pin->record.length + DATA_STRIPE - 1) / DATA_STRIPE;
+    uint32_t bad = 0;
+    int r = segment ? 0 : -ENOMEM;
+
+    for (uint64_t i = 0; r == 0 && places && i < stripes; i++) {
+        r = stripe_verify(pin, segment, i, places, &bad);
+        uint64_t bytes = (uint64_t)__builtin_popcount(places) * (DATA_STRIPE / pin->record.data);
+        places &= ~bad; /* one that lacks a stripe lacks the shard */
+        if (r == 0 && pace && pace->pause(pace->arg, bytes))
+            r = -ECANCELED;
+    }
+    segment_put(&segment);
+    if (r == 0)
+        *ret_bad = bad;
     return r;
 }

@@ -181,8 +181,9 @@ static int place_punch(struct segment *segment, unsigned place, const struct ran
     int r = 0;
     struct drive_file *file = segment_file(segment, place, &r);
 
-    if (!file)
-        return r == -ENOENT ? 0 : r;
+    if (!file) /* a copy that is being written has the range; it is punched when that is published, or at the next start
+                */
+        return r == -ENOENT && !(lacks_get(segment->set, segment->id) >> place & 1) ? 0 : r;
     for (int i = 0; r == 0 && i < count; i++)
         r = segment_punch(segment, place, ranges[i].begin, ranges[i].end);
     if (r == 0)

@@ -176,11 +176,29 @@ int heal_put(struct index_txn *txn, uint64_t id, uint32_t places)
     return fixed_put(txn, key, &places, sizeof(places));
 }
 
-int record_count(struct index_txn *txn, char tag, uint64_t *ret_count)
+int heal_get(struct index_txn *txn, uint64_t id, uint32_t *ret_places)
+{
+    return fixed_get(txn, key_id(TAG_HEAL, id), ret_places, sizeof(*ret_places));
+}
+
+int heal_clear(struct index_txn *txn, uint64_t id, uint32_t places)
+{
+    uint32_t left;
+    int r = heal_get(txn, id, &left);
+
+    if (r < 0 && r != CAIRN_ECORRUPT)
+        return r == -ENOENT ? 0 : r;
+    left = r < 0 ? 0 : left & ~places & ~HEAL_DAMAGED;
+    return left ? fixed_put(txn, key_id(TAG_HEAL, id), &left, sizeof(left)) : heal_put(txn, id, 0);
+}
+
+/* Counts the records with a tag beside the bare one, and those that look() picks. */
+static int records_count(struct index_txn *txn, char tag, bool (*look)(struct span value), uint64_t *ret_count,
+                         uint64_t *ret_picked)
 {
     struct index_cursor cursor;
     struct span key, value;
-    uint64_t count = 0;
+    uint64_t count = 0, picked = 0;
     int r = index_cursor_open(txn, &cursor);
 
     if (r < 0)
@@ -188,11 +206,30 @@ int record_count(struct index_txn *txn, char tag, uint64_t *ret_count)
     r = index_cursor_seek(&cursor, span_make(&tag, 1), &key, &value);
     while (r == 0 && key.ptr[0] == tag) {
         count += key.len > 1;
+        picked += key.len > 1 && look && look(value);
         r = index_cursor_next(&cursor, &key, &value);
     }
     index_cursor_close(&cursor);
     if (r < 0 && r != -ENOENT)
         return r;
     *ret_count = count;
+    *ret_picked = picked;
     return 0;
+}
+
+int record_count(struct index_txn *txn, char tag, uint64_t *ret_count)
+{
+    uint64_t none;
+
+    return records_count(txn, tag, NULL, ret_count, &none);
+}
+
+static bool heal_is_damaged(struct span value)
+{
+    return value.len == 4 && get_le32(value.ptr) & HEAL_DAMAGED;
+}
+
+int heal_count(struct index_txn *txn, uint64_t *ret_count, uint64_t *ret_damaged)
+{
+    return records_count(txn, TAG_HEAL, heal_is_damaged, ret_count, ret_damaged);
 }

@@ -37,6 +37,11 @@ int segment_is_empty(struct index_txn *txn, uint64_t id);
 int record_drop(struct index_txn *txn, struct record_key key);
 /* Puts the places into the blob's 'H' record, beside those that it has; 0 places: takes the record away. */
 int heal_put(struct index_txn *txn, uint64_t id, uint32_t places);
+/* Takes the places out of it, and the record away when none is left. */
+int heal_clear(struct index_txn *txn, uint64_t id, uint32_t places);
+int heal_get(struct index_txn *txn, uint64_t id, uint32_t *ret_places);
+/* Number of 'H' records, and of those that are marked as damaged. */
+int heal_count(struct index_txn *txn, uint64_t *ret_count, uint64_t *ret_damaged);
 /* Number of records with a tag, beside the bare one. */
 int record_count(struct index_txn *txn, char tag, uint64_t *ret_count);
 

@@ -4,6 +4,8 @@
  *   segments open in the index          settled (settle.c): the ranges of writers that did not commit are given back
  *   sealed segments stale on a drive    their gaps are punched there, now that it is back
  *   segment files without a record      removed: their segment was, or its creation was not completed
+ *   copies of files that healing made   removed, as they are not complete
+ *   segments without a file on a drive  remembered (lacks.c), for healing: the drive was replaced, or away
  *   'F' records                         left to the keeper's first pass
  *
  * A segment file with an id that was never given out means that the index is older than the drives: the wrong index, or
@@ -98,49 +100,91 @@ static int known_record(struct data *data, uint64_t id, struct segment_record *r
 
 /* ---- files ---- */
 
+struct listing {
+    struct ids files, halves; /* "ID.seg", "ID.new" */
+};
+
 static int visit_segment(void *arg, const char *name)
 {
+    struct listing *listing = arg;
     struct span digits = span_cstr(name);
     uint64_t id;
+    bool half = digits.len == 20 && strcmp(name + 16, ".new") == 0;
 
-    if (digits.len != 20 || strcmp(name + 16, ".seg") != 0 || span_hex_to_u64(span_head(digits, 16), &id) < 0)
+    if (digits.len != 20 || (!half && strcmp(name + 16, ".seg") != 0) ||
+        span_hex_to_u64(span_head(digits, 16), &id) < 0)
         return 0; /* not ours: left alone */
-    return ids_add(arg, id);
+    return ids_add(half ? &listing->halves : &listing->files, id);
 }
 
-static int place_remove_unknown(struct erasure_set *set, struct drive *drive, const struct ids *known)
+static int halves_remove(struct drive *drive, const struct ids *halves)
 {
-    struct ids files = {0};
-    int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &files);
+    int r = 0;
 
-    for (size_t i = 0; r == 0 && i < files.count; i++)
-        if (files.at[i] >= set->data->id_next)
-            r = CAIRN_ECORRUPT;
-    for (size_t i = 0; r == 0 && i < files.count; i++) {
+    for (size_t i = 0; r == 0 && i < halves->count; i++) {
         char name[SEGMENT_NAME_MAX];
 
-        if (ids_have(known, files.at[i]))
-            continue;
-        segment_name(files.at[i], name);
+        segment_temp_name(halves->at[i], name);
         r = drive_unlink(drive, name);
     }
-    free(files.at);
     return r;
 }
 
+/* Lists the drive's segments, sorted, and removes what nothing names. */
+static int place_look(struct erasure_set *set, struct drive *drive, const struct ids *known, struct ids *ret_files)
+{
+    struct listing listing = {0};
+    int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &listing);
+
+    for (size_t i = 0; r == 0 && i < listing.files.count; i++)
+        if (listing.files.at[i] >= set->data->id_next)
+            r = CAIRN_ECORRUPT;
+    if (r == 0)
+        r = halves_remove(drive, &listing.halves);
+    for (size_t i = 0; r == 0 && i < listing.files.count; i++) {
+        char name[SEGMENT_NAME_MAX];
+
+        if (ids_have(known, listing.files.at[i]))
+            continue;
+        segment_name(listing.files.at[i], name);
+        r = drive_unlink(drive, name);
+    }
+    if (listing.files.count > 0)
+        qsort(listing.files.at, listing.files.count, sizeof(uint64_t), ids_compare);
+    free(listing.halves.at);
+    *ret_files = listing.files;
+    return r;
+}
+
+/* What the drives of a set have, by place. */
+struct inventory {
+    uint32_t listed;
+    struct ids files[DRIVE_SET_MAX];
+};
+
 /* A drive that can't be listed is one that fails, not a reason to stay closed. */
-static int set_remove_unknown(struct erasure_set *set, const struct ids *known)
+static int set_look(struct erasure_set *set, const struct ids *known, struct inventory *inventory)
 {
     for (unsigned place = 0; place < set->n; place++) {
         struct drive *drive = drive_set_get(set->drives, place);
-        int r = drive ? place_remove_unknown(set, drive, known) : 0;
+        int r = drive ? place_look(set, drive, known, &inventory->files[place]) : -ENODEV;
 
         if (r == CAIRN_ECORRUPT || r == -ENOMEM)
             return r;
-        if (r < 0)
+        if (r == 0)
+            inventory->listed |= 1u << place;
+        else if (drive)
             place_note(set, place, true, r);
     }
     return 0;
+}
+
+static void inventories_free(struct data *data, struct inventory *inventories)
+{
+    for (size_t i = 0; inventories && i < data->set_count; i++)
+        for (unsigned place = 0; place < DRIVE_SET_MAX; place++)
+            free(inventories[i].files[place].at);
+    free(inventories);
 }
 
 /* ---- segments ---- */
@@ -162,7 +206,7 @@ static int record_fresh(struct index_txn *txn, void *arg)
     return segment_put_record(txn, fresh->id, &record);
 }
 
-static int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record)
+int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record)
 {
     struct fresh fresh = {.id = id};
     uint32_t back = record->stale & drive_set_online(set->drives);
@@ -172,7 +216,22 @@ static int segment_refresh(struct erasure_set *set, uint64_t id, const struct se
     return fresh.places ? index_apply(set->data->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
 }
 
-static int segment_recover(struct data *data, uint64_t id)
+static int segment_note_lacks(struct data *data, uint64_t id, const struct inventory *inventories)
+{
+    struct segment_record record;
+    uint32_t lacking = 0;
+    int r = known_record(data, id, &record);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r; /* settling has removed it */
+    const struct inventory *have = &inventories[record.set];
+    for (unsigned place = 0; place < data->sets[record.set].n; place++)
+        if (have->listed >> place & 1 && !ids_have(&have->files[place], id))
+            lacking |= 1u << place;
+    return record.state == SEGMENT_SEALED ? lacks_add(&data->sets[record.set], id, record.live, lacking) : 0;
+}
+
+static int segment_recover(struct data *data, uint64_t id, const struct inventory *inventories)
 {
     struct segment_record record;
     int r = known_record(data, id, &record);
@@ -182,18 +241,22 @@ static int segment_recover(struct data *data, uint64_t id)
     struct erasure_set *set = &data->sets[record.set];
     r = record.state == SEGMENT_OPEN ? segment_settle(set, id) : segment_refresh(set, id, &record);
     /* Space that can't be given back now is given back by a later start; reads must not wait for it. */
-    return r == CAIRN_EQUORUM || r == -ENOSPC || r == -EIO ? 0 : r;
+    if (r < 0 && r != CAIRN_EQUORUM && r != -ENOSPC && r != -EIO)
+        return r;
+    return segment_note_lacks(data, id, inventories);
 }
 
 int data_recover(struct data *data)
 {
     struct ids known = {0};
-    int r = known_ids(data, &known);
+    struct inventory *inventories = calloc(data->set_count, sizeof(*inventories));
+    int r = inventories ? known_ids(data, &known) : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < data->set_count; i++)
-        r = set_remove_unknown(&data->sets[i], &known);
+        r = set_look(&data->sets[i], &known, &inventories[i]);
     for (size_t i = 0; r >= 0 && i < known.count; i++)
-        r = segment_recover(data, known.at[i]);
+        r = segment_recover(data, known.at[i], inventories);
+    inventories_free(data, inventories);
     free(known.at);
     return r < 0 ? r : 0;
 }

@@ -137,6 +137,7 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     if (!c.segment)
         return -ENOMEM;
     c.segment->size = size;
+    c.segment->passed = ~places & ((1u << set->n) - 1);
     uint32_t made = places_run(set, places, create_file, &c, &error);
     pthread_mutex_lock(&c.segment->lock);
     c.segment->absent = ~made;
@@ -220,6 +221,17 @@ static bool segment_is_broken(struct segment *segment)
     return broken;
 }
 
+/* A drive that was full when it was made has room now: a new one would be on more drives. */
+static bool segment_is_narrow(struct erasure_set *set, const struct segment *segment)
+{
+    uint64_t least;
+
+    if ((segment->passed & drive_set_online(set->drives)) == 0)
+        return false;
+    space_ask(set);
+    return segment->passed & space_places(set, segment->size, &least);
+}
+
 static struct reservation *segment_take(struct segment *segment, uint64_t length)
 {
     struct reservation *reservation = calloc(1, sizeof(*reservation));
@@ -254,7 +266,8 @@ static int take_shared(struct erasure_set *set, uint64_t length, struct reservat
 {
     struct segment *current = set->current;
 
-    if (current && (current->tail + length > current->size || segment_is_broken(current))) {
+    if (current &&
+        (current->tail + length > current->size || segment_is_broken(current) || segment_is_narrow(set, current))) {
         set->current = NULL;
         segment_retire(current);
     }

@@ -17,6 +17,11 @@ void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
     snprintf(ret_name, SEGMENT_NAME_MAX, DRIVE_DATA_FOLDER "/%016" PRIx64 ".seg", id);
 }
 
+void segment_temp_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
+{
+    snprintf(ret_name, SEGMENT_NAME_MAX, DRIVE_DATA_FOLDER "/%016" PRIx64 ".new", id);
+}
+
 /* ---- the table; the caller holds table_lock ---- */
 
 static struct segment **table_slot(struct data *data, uint64_t id)
@@ -93,6 +98,37 @@ static void segment_free(struct segment *segment)
     free(segment);
 }
 
+struct segment *segment_aside_new(struct erasure_set *set, uint64_t id)
+{
+    struct segment *segment = segment_new(set, id);
+
+    if (segment) {
+        segment->listed = false;
+        segment->absent = UINT32_MAX;
+    }
+    return segment;
+}
+
+void segment_aside_free(struct segment **segment)
+{
+    segment_free(*segment);
+    *segment = NULL;
+}
+
+void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places)
+{
+    struct data *data = set->data;
+
+    pthread_mutex_lock(&data->table_lock);
+    struct segment *segment = *table_slot(data, id);
+    if (segment) {
+        pthread_mutex_lock(&segment->lock);
+        segment->absent &= ~places;
+        pthread_mutex_unlock(&segment->lock);
+    }
+    pthread_mutex_unlock(&data->table_lock);
+}
+
 struct segment *segment_get(struct erasure_set *set, uint64_t id)
 {
     struct data *data = set->data;
@@ -162,7 +198,7 @@ struct drive_file *segment_file(struct segment *segment, unsigned place, int *re
     if (!segment->files[place])
         *ret_error = segment->absent >> place & 1 ? -ENOENT : open_file(drive, segment->id, &segment->files[place]);
     if (*ret_error == -ENOENT)
-        segment->absent |= 1u << place; /* nobody makes it later: what is lost is written anew elsewhere */
+        segment->absent |= 1u << place; /* until segment_appeared */
     struct drive_file *file = segment->files[place];
     pthread_mutex_unlock(&segment->lock);
     return file;

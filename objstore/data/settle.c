@@ -186,20 +186,25 @@ static int record_removed(struct index_txn *txn, void *arg)
     return record_drop(txn, key_id(TAG_SEGMENT, s->id));
 }
 
-static int settle_used(struct erasure_set *set, uint64_t id, uint64_t size)
+static int settle_used(struct erasure_set *set, uint64_t id, const struct segment_record *record)
 {
     struct segment *segment = segment_get(set, id);
-    uint32_t all = (1u << set->n) - 1, good = 0;
+    uint32_t all = (1u << set->n) - 1, good = 0, absent = 0;
     uint64_t end = 0;
 
     if (!segment)
         return -ENOMEM;
-    int r = segment_clear(segment, size, drive_set_online(set->drives), &end, &good);
+    int r = segment_clear(segment, record->size, drive_set_online(set->drives), &end, &good);
     if (r == 0)
         good = segment_cut_all(segment, good, end);
+    pthread_mutex_lock(&segment->lock);
+    absent = segment->absent & all;
+    pthread_mutex_unlock(&segment->lock);
     segment_put(&segment);
     struct sealing sealing = {.id = id, .size = end, .stale = all & ~good};
-    return r < 0 ? r : index_apply(set->data->index, record_sealed, &sealing, INDEX_DURABLE);
+    if (r == 0)
+        r = index_apply(set->data->index, record_sealed, &sealing, INDEX_DURABLE);
+    return r < 0 ? r : lacks_add(set, id, record->live, absent);
 }
 
 static int settle_empty(struct erasure_set *set, uint64_t id)
@@ -228,5 +233,5 @@ int segment_settle(struct erasure_set *set, uint64_t id)
         return 0;
     if (r < 0 || empty < 0)
         return r < 0 ? r : empty;
-    return empty ? settle_empty(set, id) : settle_used(set, id, record.size);
+    return empty ? settle_empty(set, id) : settle_used(set, id, &record);
 }

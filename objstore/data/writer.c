@@ -39,7 +39,10 @@ struct stripe {
 
 struct blob_writer {
     struct blob_place place;
-    uint64_t taken; /* bytes of the blob that were given */
+    struct segment *segment; /* where it lies: the reservation's, or one aside */
+    uint64_t offset;
+    unsigned enough; /* drives that must have all of it */
+    uint64_t taken;  /* bytes of the blob that were given */
     uint64_t stripes_begun;
     bool finished;
     struct stripe *current; /* being filled, or NULL */
@@ -86,12 +89,11 @@ static int shard_compose(const struct stripe *stripe, unsigned place, struct iov
 static int shard_write(const struct stripe *stripe, unsigned place)
 {
     const struct blob_writer *w = stripe->writer;
-    const struct reservation *reservation = w->place.reservation;
     struct iovec iov[2 * COLUMNS_MAX];
-    uint64_t begin = reservation->offset + stripe_disk_offset(stripe->number, w->place.set->k);
+    uint64_t begin = w->offset + stripe_disk_offset(stripe->number, w->place.set->k);
     uint32_t len = shard_disk(stripe->shard);
     int error = 0;
-    struct drive_file *file = segment_file(reservation->segment, place, &error);
+    struct drive_file *file = segment_file(w->segment, place, &error);
 
     if (!file)
         return error;
@@ -132,14 +134,14 @@ static uint32_t writer_alive(struct blob_writer *w)
     return alive;
 }
 
-/* 0 while a quorum of drives has what was written so far. */
+/* 0 while enough drives have what was written so far. */
 static int writer_check(struct blob_writer *w)
 {
     pthread_mutex_lock(&w->lock);
     unsigned alive = w->place.set->n - (unsigned)__builtin_popcount(w->failed);
     int error = w->error;
     pthread_mutex_unlock(&w->lock);
-    if (alive >= drive_set_quorum(w->place.set->drives))
+    if (alive >= w->enough)
         return 0;
     return error == -ENOSPC ? -ENOSPC : CAIRN_EQUORUM;
 }
@@ -240,23 +242,35 @@ static void writer_probe(struct blob_writer *w)
     for (unsigned place = 0; place < set->n; place++) {
         int error = 0;
 
-        if (!segment_file(w->place.reservation->segment, place, &error))
+        if (!segment_file(w->segment, place, &error))
             writer_fail(w, place, error);
     }
 }
 
-int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, struct blob_writer **ret_writer)
+static struct blob_writer *writer_alloc(struct erasure_set *set, uint64_t id, uint64_t length)
 {
     struct blob_writer *w = calloc(1, sizeof(*w));
 
     if (!w)
-        return -ENOMEM;
+        return NULL;
     w->place = (struct blob_place){.data = set->data, .set = set, .id = id, .length = length};
+    w->enough = drive_set_quorum(set->drives);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->written, NULL);
+    return w;
+}
+
+int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, struct blob_writer **ret_writer)
+{
+    struct blob_writer *w = writer_alloc(set, id, length);
+
+    if (!w)
+        return -ENOMEM;
     int r = reservation_new(set, length, extent_length(length, set->k), &w->place.reservation);
     if (r == 0) {
-        w->place.first = first_place(w->place.reservation->segment->id, w->place.reservation->offset, set->n);
+        w->segment = w->place.reservation->segment;
+        w->offset = w->place.reservation->offset;
+        w->place.first = first_place(w->segment->id, w->offset, set->n);
         writer_probe(w);
         r = writer_check(w);
     }
@@ -264,6 +278,22 @@ int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, s
         blob_writer_free(&w);
     *ret_writer = w;
     return r;
+}
+
+int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32_t places,
+                       struct blob_writer **ret_writer)
+{
+    struct blob_writer *w = writer_alloc(aside->set, pin->id, pin->record.length);
+
+    if (!w)
+        return -ENOMEM;
+    w->segment = aside;
+    w->offset = pin->record.offset;
+    w->place.first = pin->record.first;
+    w->enough = 1;
+    w->failed = ~places & ((1u << aside->set->n) - 1);
+    *ret_writer = w;
+    return 0;
 }
 
 /* A set drawn by chance, weighted with the free space of each, so that they fill evenly and share the work. */
@@ -357,7 +387,7 @@ int blob_writer_finish(struct blob_writer *w)
     int r = writer_check(w), error = 0;
     if (r < 0)
         return r;
-    uint32_t synced = segment_sync(w->place.reservation->segment, writer_alive(w), &error);
+    uint32_t synced = segment_sync(w->segment, writer_alive(w), &error);
     w->failed = ~synced & ((1u << w->place.set->n) - 1);
     w->error = worse_error(w->error, error);
     r = writer_check(w);
@@ -366,6 +396,18 @@ int blob_writer_finish(struct blob_writer *w)
     w->place.held = synced;
     w->finished = true;
     return 0;
+}
+
+uint32_t blob_writer_drain(struct blob_writer *w)
+{
+    assert(w->taken == w->place.length);
+    writer_wait(w);
+    return writer_alive(w);
+}
+
+uint32_t blob_writer_places(struct blob_writer *w)
+{
+    return writer_alive(w);
 }
 
 uint64_t blob_writer_id(const struct blob_writer *w)

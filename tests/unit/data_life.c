@@ -561,10 +561,10 @@ Test(data_life, moving_a_blob_heals_it)
     fault_clear(bed.faults[2]);
     struct blob_pin *pin = NULL;
     cr_assert_eq(bed_pin(&bed, (uint64_t)id, &pin), 0);
-    uint64_t segment = pin->record.segment, offset = pin->record.offset;
+    cr_assert_eq(blob_move(pin, 5, NULL), -EAGAIN, "not on fewer drives than asked for");
+    cr_assert_eq(blob_move(pin, 4, NULL), 0);
+    cr_assert_eq(blob_move(pin, 4, NULL), -ESTALE);
     blob_unpin(&pin);
-    cr_assert_eq(blob_move(bed.data, (uint64_t)id, segment, offset), 0);
-    cr_assert_eq(blob_move(bed.data, (uint64_t)id, segment, offset), -ESTALE);
     cr_assert_eq(bed_records(&bed, 'H'), 0);
     fault_gone(bed.faults[0]);
     fault_gone(bed.faults[1]);

@@ -1,0 +1,123 @@
+/*
+ * Moving a blob: read, verified and rebuilt where needed → written through an ordinary writer under its own id → one
+ * mutation puts 'B' on the new place and frees the old one, if the blob still lies there. Readers of the old place hold
+ * pins, as always. A crash before the mutation leaves an uncommitted writer's range.
+ *
+ * Compaction moves blobs to empty a segment, healing to have all shards of one again. Neither may lose redundancy by
+ * it: the caller says on how many drives the copy must be.
+ */
+#include <errno.h>
+
+#include "objstore/base/errors.h"
+#include "objstore/data/data_priv.h"
+#include "objstore/data/record.h"
+
+struct move {
+    struct blob_writer *writer;
+    uint64_t segment, offset;
+};
+
+static int record_move(struct index_txn *txn, void *arg)
+{
+    struct move *move = arg;
+
+    return blob_move_commit(txn, move->writer, move->segment, move->offset);
+}
+
+static bool pace_pause(const struct data_pace *pace, uint64_t bytes)
+{
+    return pace && pace->pause(pace->arg, bytes);
+}
+
+int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct data_pace *pace)
+{
+    uint64_t length = blob_pin_length(pin);
+    void *buffer = pool_get(pin->data->scraps);
+    int r = buffer ? 0 : -ENOMEM;
+
+    for (uint64_t off = 0; r == 0 && off < length;) {
+        size_t n = length - off < SCRAP_SIZE ? (size_t)(length - off) : SCRAP_SIZE;
+
+        r = blob_read(pin, off, buffer, n);
+        pin->unreadable = r == CAIRN_EBITROT || r == -EIO;
+        if (r == 0)
+            r = blob_write(writer, buffer, n);
+        off += n;
+        if (r == 0 && pace_pause(pace, n))
+            r = -ECANCELED;
+    }
+    pool_put(pin->data->scraps, buffer);
+    return r;
+}
+
+int blob_pin_at(struct data *data, uint64_t id, uint64_t segment, uint64_t offset, struct blob_pin **ret_pin)
+{
+    struct index_txn *txn = NULL;
+    struct blob_record blob;
+    int r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = blob_get(txn, id, &blob);
+    if (r == -ENOENT || (r == 0 && (blob.refs == 0 || blob.segment != segment || blob.offset != offset)))
+        r = -ESTALE;
+    if (r == 0)
+        r = blob_pin(txn, data, id, ret_pin);
+    index_read_end(&txn);
+    if (r == 0)
+        (*ret_pin)->background = true;
+    return r;
+}
+
+/* -EAGAIN when too few drives have, or would get, the copy. */
+static int writer_reaches(struct blob_writer *writer, unsigned least)
+{
+    return (unsigned)__builtin_popcount(blob_writer_places(writer)) < least ? -EAGAIN : 0;
+}
+
+int blob_move(struct blob_pin *pin, unsigned least, const struct data_pace *pace)
+{
+    struct data *data = pin->data;
+    struct move move = {.segment = pin->record.segment, .offset = pin->record.offset};
+    int r = blob_writer_new_for(&data->sets[pin->record.set], pin->id, pin->record.length, &move.writer);
+
+    if (r == 0)
+        r = writer_reaches(move.writer, least);
+    if (r == 0)
+        r = blob_copy(pin, move.writer, pace);
+    if (r == 0)
+        r = blob_writer_finish(move.writer);
+    if (r == 0)
+        r = writer_reaches(move.writer, least);
+    if (r == 0)
+        r = index_apply(data->index, record_move, &move, INDEX_DURABLE);
+    blob_writer_free(&move.writer);
+    return r;
+}
+
+int segment_extents(struct data *data, uint64_t id, uint64_t *from, struct extent_at *ret_extents, int cap)
+{
+    struct record_key start = key_place(TAG_EXTENT, id, *from);
+    struct index_txn *txn = NULL;
+    struct index_cursor cursor;
+    struct extent_record extent;
+    struct span key, value;
+    uint64_t segment, offset;
+    int count = 0, r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = index_cursor_open(txn, &cursor);
+    if (r == 0) {
+        r = index_cursor_seek(&cursor, key_span(&start), &key, &value);
+        while (r == 0 && count < cap && key_parse_place(key, TAG_EXTENT, &segment, &offset) && segment == id) {
+            if (extent_parse(value, &extent) == 0)
+                ret_extents[count++] = (struct extent_at){offset, extent.blob, extent.length};
+            *from = offset + 1;
+            r = index_cursor_next(&cursor, &key, &value);
+        }
+        index_cursor_close(&cursor);
+    }
+    index_read_end(&txn);
+    return r < 0 && r != -ENOENT ? r : count;
+}
