@@ -1,7 +1,7 @@
 /*
  * Putting a deployment together, in this order, and taking it apart in the reverse one:
  *
- *   drives → erasure sets → index replicas, on the first drives of the first set → data → namespace
+ *   drives → erasure sets → index replicas, on the first drives of the first set → data → namespace → repair
  *
  * Each step may rest on those before it only. A deployment whose drives were formatted earlier and hold segments has an
  * index; when all its replicas are gone the store is refused, rather than opened empty.
@@ -21,6 +21,7 @@ struct store {
     struct index *index;
     struct data *data;
     struct ns *ns;
+    struct repair *repair;
     uint64_t reserve;
     size_t replica_count;
     const char
@@ -93,14 +94,23 @@ static int open_namespace(struct store *store, const struct store_options *optio
     return ns_open(store->index, store->data, &store->ns);
 }
 
+static int open_repair(struct store *store, const struct store_options *options, struct buf *message)
+{
+    (void)message;
+    struct repair_options repair = {
+        .data = store->data,
+        .event = options->repair_event,
+        .event_arg = options->repair_arg,
+    };
+    return repair_start(&repair, &store->repair);
+}
+
 static const struct {
     const char *name;
     int (*open)(struct store *store, const struct store_options *options, struct buf *message);
 } steps[] = {
-    {"drives", open_drives},
-    {"index", open_index},
-    {"data", open_data},
-    {"namespace", open_namespace},
+    {"drives", open_drives},       {"index", open_index},   {"data", open_data},
+    {"namespace", open_namespace}, {"repair", open_repair},
 };
 
 /* Each step's own words, and for one that fails what it was and why. */
@@ -146,6 +156,7 @@ void store_close(struct store **store)
 {
     if (!*store)
         return;
+    repair_stop(&(*store)->repair);
     ns_close(&(*store)->ns);
     data_close(&(*store)->data);
     index_close(&(*store)->index);
@@ -313,6 +324,7 @@ void store_status(struct store *store, struct store_status *ret_status)
     sum_index(store, &status);
     if (data_status(store->data, &status.data) < 0)
         status.data = (struct data_status){0};
+    repair_status(store->repair, &status.repair);
     *ret_status = status;
 }
 

@@ -10,6 +10,7 @@
 
 #include "objstore/data/data.h"
 #include "objstore/index/index.h"
+#include "objstore/repair/repair.h"
 
 struct store;
 struct ns; /* objstore/namespace */
@@ -23,6 +24,9 @@ struct store_options {
     size_t drive_count;        /* 1 … STORE_DRIVES_MAX */
     int parity;       /* STORE_PARITY_DEFAULT, or 0 … n/2 for a fresh deployment; an existing one keeps its own */
     uint64_t reserve; /* bytes kept free on each drive; 0: the default */
+    /* Told what repair does, on its thread; NULL: nobody is. */
+    void (*repair_event)(void *arg, const struct repair_event *event);
+    void *repair_arg;
 };
 
 /* ---- life ---- */
@@ -92,6 +96,7 @@ struct store_status {
     uint64_t capacity;           /* sums over the sets, bytes of object data */
     uint64_t free;
     struct data_status data;
+    struct repair_status repair;
 };
 
 /* Never fails: what can't be asked is shown as faulty. */

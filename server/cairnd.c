@@ -186,11 +186,32 @@ static int collect_volumes(struct daemon *d, char **operands, int count)
     return 0;
 }
 
+static void log_repair(void *arg, const struct repair_event *e)
+{
+    (void)arg;
+    unsigned long long blob = e->blob, count = e->count, bytes = e->bytes;
+    switch (e->kind) {
+    case REPAIR_BEGINS:
+        log_info("repair", "state=begins segments=%llu bytes=%llu", count, bytes);
+        break;
+    case REPAIR_ENDS:
+        log_info("repair", "state=done blobs=%llu bytes=%llu", count, bytes);
+        break;
+    case REPAIR_DAMAGED:
+        log_error("damaged", "blob=%llu reason=\"%s\"", blob, cairn_strerror(e->error));
+        break;
+    case REPAIR_FAILED:
+        log_warn("repair", "state=waits reason=\"%s\"", cairn_strerror(e->error));
+        break;
+    }
+}
+
 static int open_store(struct daemon *d)
 {
     char message[STORE_MESSAGE_MAX] = "";
     struct store_options o = {.drives = d->volumes.paths,
                               .drive_count = d->volumes.count,
+                              .repair_event = log_repair,
                               .parity = opt.parity == UINT64_MAX ? STORE_PARITY_DEFAULT : (int)opt.parity};
     int r = store_open(&o, &d->store, message, sizeof message);
     if (r < 0)

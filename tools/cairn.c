@@ -130,6 +130,23 @@ static void print_sets(json_t *sets)
                                       : "too few drives");
 }
 
+static void print_repair(json_t *data, json_t *repair)
+{
+    char todo[32], done[32];
+    const char *error = text(repair, "error");
+    printf("data: %lld degraded reads and %lld damaged shards since the start, %lld blobs to reclaim\n",
+           number(data, "degraded_reads"), number(data, "bitrot_found"), number(data, "blobs_freed_pending"));
+    printf("healing: %s%s%s; %lld blobs to heal, %lld of them damaged beyond that, %lld healed since the start\n",
+           truth(repair, "healing")   ? "at work"
+           : truth(repair, "waiting") ? "waits for drives"
+                                      : "nothing to do",
+           *error ? ": " : "", error, number(data, "heal_pending"), number(data, "heal_damaged"),
+           number(data, "healed_blobs"));
+    printf("drives that lack what others have: %s to write; %s in %lld blobs written since the start\n",
+           size_text(number(repair, "bytes_to_refill"), todo), size_text(number(repair, "bytes_refilled"), done),
+           number(repair, "blobs_refilled"));
+}
+
 static void print_status(json_t *status)
 {
     char capacity[32], available[32];
@@ -141,10 +158,8 @@ static void print_status(json_t *status)
            size_text(number(status, "capacity"), capacity));
     printf("index: %lld of %lld replicas current, quorum %lld\n", number(status, "index_healthy"),
            number(status, "index_replicas"), number(status, "index_write_quorum"));
-    json_t *data = json_object_get(status, "data");
-    printf("data: %lld blobs to heal, %lld to reclaim, %lld degraded reads and %lld damaged shards since the start\n\n",
-           number(data, "heal_pending"), number(data, "blobs_freed_pending"), number(data, "degraded_reads"),
-           number(data, "bitrot_found"));
+    print_repair(json_object_get(status, "data"), json_object_get(status, "repair"));
+    putchar('\n');
     print_sets(json_object_get(status, "sets"));
     putchar('\n');
     print_drives(json_object_get(status, "drives"));

@@ -41,6 +41,11 @@ static void store_metrics(struct buf *out, struct store *store)
     gauge(out, "cairn_index_replicas", "replicas of the index", s.index_replicas);
     gauge(out, "cairn_index_replicas_current", "replicas that hold the last commit", s.index_healthy);
     gauge(out, "cairn_heal_pending_blobs", "blobs that lack shards", s.data.heal_pending);
+    gauge(out, "cairn_heal_damaged_blobs", "… of which too few shards are good", s.data.heal_damaged);
+    counter(out, "cairn_healed_blobs_total", "blobs written anew to have all shards", s.data.healed_blobs);
+    gauge(out, "cairn_refill_pending_bytes", "bytes of shards that drives lack with the whole file",
+          s.data.refill.bytes);
+    counter(out, "cairn_refilled_bytes_total", "… that were written anew", s.data.refill.done_bytes);
     gauge(out, "cairn_reclaim_pending_blobs", "freed blobs whose space is not given back yet",
           s.data.blobs_freed_pending);
     counter(out, "cairn_degraded_reads_total", "reads that needed parity", s.data.degraded_reads);

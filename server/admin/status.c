@@ -41,9 +41,18 @@ static json_t *set_json(const struct store_set_status *s)
 
 static json_t *data_json(const struct data_status *d)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "heal_pending", (json_int_t)d->heal_pending, "blobs_freed_pending",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "heal_pending", (json_int_t)d->heal_pending, "heal_damaged",
+                     (json_int_t)d->heal_damaged, "healed_blobs", (json_int_t)d->healed_blobs, "blobs_freed_pending",
                      (json_int_t)d->blobs_freed_pending, "degraded_reads", (json_int_t)d->degraded_reads,
                      "bitrot_found", (json_int_t)d->bitrot_found);
+}
+
+static json_t *repair_json(const struct repair_status *r, const struct data_refill_status *f)
+{
+    return json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "healing", r->healing, "waiting", r->waiting, "error",
+                     r->error ? cairn_strerror(r->error) : "", "segments_to_refill", (json_int_t)f->segments,
+                     "bytes_to_refill", (json_int_t)f->bytes, "blobs_refilled", (json_int_t)f->done_blobs,
+                     "bytes_refilled", (json_int_t)f->done_bytes);
 }
 
 /* Adds item, which may be NULL, to list; without memory for either the list goes and is NULL. */
@@ -81,12 +90,13 @@ static json_t *status_json(struct store *store)
 {
     struct store_status s;
     store_status(store, &s);
-    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "id", s.id, "readable",
+    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "id", s.id, "readable",
                      s.readable, "writable", s.writable, "capacity", (json_int_t)s.capacity, "free", (json_int_t)s.free,
                      "drives_online", (json_int_t)s.drives_online, "drive_count", (json_int_t)s.drive_count,
                      "index_replicas", (json_int_t)s.index_replicas, "index_healthy", (json_int_t)s.index_healthy,
-                     "index_write_quorum", (json_int_t)s.index_write_quorum, "data", data_json(&s.data), "sets",
-                     sets_json(store, s.set_count), "drives", drives_json(store, s.drive_count));
+                     "index_write_quorum", (json_int_t)s.index_write_quorum, "data", data_json(&s.data), "repair",
+                     repair_json(&s.repair, &s.data.refill), "sets", sets_json(store, s.set_count), "drives",
+                     drives_json(store, s.drive_count));
 }
 
 int admin_status(struct http_request *request, struct admin *admin)

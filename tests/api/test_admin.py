@@ -163,7 +163,7 @@ def test_the_status_document(daemon, bucket):
     assert sum(drive["index_replica"] for drive in state["drives"]) == state["index_replicas"] == state["index_healthy"]
     (one,) = state["sets"]
     assert (one["drives"], one["parity"], one["online"], one["readable"], one["writable"]) == (4, 2, 4, True, True)
-    assert state["data"].keys() == {"heal_pending", "blobs_freed_pending", "degraded_reads", "bitrot_found"}
+    assert state["data"].keys() == {"heal_pending", "heal_damaged", "healed_blobs", "blobs_freed_pending", "degraded_reads", "bitrot_found"}
     assert daemon.raw("GET", "/cairn/admin/v1/status", sign=False).status == 403
     assert daemon.raw("HEAD", "/cairn/admin/v1/status").body == b""
 

@@ -1,0 +1,164 @@
+"""Redundancy comes back by itself: after a drive was away, after rot, under kills; shown by taking other drives away after."""
+import itertools
+import json
+import os
+import random
+import shutil
+import threading
+import time
+
+import pytest
+
+from cairn import Daemon
+from test_drives import check_bodies, filled, flip_bits, hide, segments, show, start_degraded  # noqa: F401
+
+HEAL_SECONDS = 120
+
+
+def state_of(daemon):
+    return json.loads(daemon.raw("GET", "/cairn/admin/v1/status").body)
+
+
+def wait_for(daemon, condition, what):
+    deadline = time.monotonic() + HEAL_SECONDS
+    while not condition(state := state_of(daemon)):
+        assert time.monotonic() < deadline, f"not {what}: {state}\n{daemon.log()}"
+        time.sleep(0.05)
+    return state
+
+
+def is_whole(state):
+    data, repair = state["data"], state["repair"]
+    return not repair["healing"] and data["heal_pending"] == 0 and repair["segments_to_refill"] == 0
+
+
+def wait_whole(daemon):
+    return wait_for(daemon, is_whole, "whole")
+
+
+def check_without_any_two(daemon, pairs=None):
+    """Everything is there with any two drives gone. Ends with the daemon stopped."""
+    daemon.stop()
+    for lost in pairs or itertools.combinations(range(len(daemon.drives)), 2):
+        for i in lost:
+            hide(daemon.drives[i])
+        start_degraded(daemon)
+        check_bodies(daemon)
+        daemon.stop()
+        for i in lost:
+            show(daemon.drives[i])
+
+
+def put(daemon, name, size):
+    daemon.bodies[name] = random.Random(name).randbytes(size)
+    daemon.s3.put_object(Bucket="bkt", Key=name, Body=daemon.bodies[name])
+
+
+def test_what_was_written_while_a_drive_was_away_comes_to_it(filled):
+    hide(filled.drives[1])
+    filled.start()
+    for name, size in {"away-small": 100_000, "away-big": 70 << 20, "away-odd": 5_000_001}.items():
+        put(filled, name, size)
+    state = state_of(filled)
+    assert state["data"]["heal_pending"] >= 3
+    filled.stop()
+    show(filled.drives[1])
+    filled.start()
+    wait_whole(filled)
+    check_bodies(filled)
+    assert state_of(filled)["data"]["degraded_reads"] == 0
+    check_without_any_two(filled)
+
+
+def test_rot_that_a_read_found_is_written_anew(filled):
+    for drive in filled.drives[1:3]:
+        for path in segments(drive):
+            flip_bits(path, 40, seed=path[-8:])
+    filled.start()
+    check_bodies(filled)
+    wait_for(filled, lambda s: s["data"]["healed_blobs"] > 0 and is_whole(s), "healed")
+    check_bodies(filled)
+    filled.stop()
+    for i in 0, 3:
+        hide(filled.drives[i])
+    start_degraded(filled)
+    check_bodies(filled)
+    filled.stop()
+
+
+def test_damage_beyond_parity_is_told_once_and_harms_no_other(filled):
+    for drive in filled.drives[:3]:
+        for path in segments(drive):
+            flip_bits(path, 1, seed=1)
+    filled.start()
+    lost = []
+    for name, body in filled.bodies.items():
+        reply = None
+        try:
+            reply = filled.raw("GET", f"/bkt/{name}")
+        except OSError:
+            pass
+        except Exception:  # a body that was cut
+            pass
+        if reply is None or reply.status != 200 or reply.body != body:
+            lost.append(name)
+    state = wait_for(filled, lambda s: s["data"]["heal_damaged"] == len(lost) and not s["repair"]["healing"], "looked at")
+    assert state["data"]["heal_pending"] == len(lost)
+    assert filled.log().count(" damaged blob=") == len(lost)
+    filled.restart()
+    wait_for(filled, lambda s: not s["repair"]["healing"], "looked at")
+    assert state_of(filled)["data"]["heal_damaged"] == len(lost)
+    filled.stop()
+
+
+def test_kills_while_it_heals(filled):
+    """Segments' files are given back and blobs move while the daemon is killed again and again."""
+    filled.start()
+    for i in range(12):
+        put(filled, f"more-{i}", 9_000_000 + i)
+    filled.stop()
+    for path in segments(filled.drives[2]):
+        os.unlink(path)
+    for path in segments(filled.drives[0]):
+        flip_bits(path, 30, seed=path[-8:])
+    chance = random.Random(7)
+    for _ in range(12):
+        filled.start()
+        reader = threading.Thread(target=lambda: read_until_cut(filled))
+        reader.start()
+        time.sleep(chance.random() * 0.6)  # the instant of the kill, not a wait for anything
+        filled.kill()
+        reader.join()
+    filled.start()
+    check_bodies(filled)
+    wait_whole(filled)
+    check_bodies(filled)
+    wait_whole(filled)
+    check_without_any_two(filled, [(0, 1), (0, 3)])
+
+
+def read_until_cut(daemon):
+    for name in daemon.bodies:
+        try:
+            daemon.raw("GET", f"/bkt/{name}")
+        except Exception:  # the daemon was killed
+            return
+
+
+def test_healing_goes_on_under_writes_and_deletes(filled):
+    filled.start()
+    for i in range(8):
+        put(filled, f"churn-{i}", 3_000_000 + i)
+    filled.stop()
+    for path in segments(filled.drives[3]):
+        os.unlink(path)
+    filled.start()
+    for round_ in range(3):
+        for i in range(8):
+            if (i + round_) % 3 == 0:
+                del filled.bodies[f"churn-{i}"]
+                filled.s3.delete_object(Bucket="bkt", Key=f"churn-{i}")
+            put(filled, f"churn-{i}", 1_000_000 + 700_000 * round_ + i)
+    wait_whole(filled)
+    check_bodies(filled)
+    check_without_any_two(filled, [(0, 1), (1, 2), (0, 2)])
