@@ -62,9 +62,8 @@ static bool holds_segments(const struct store *store)
     return false;
 }
 
-static int open_index(struct store *store, const struct store_options *options, struct buf *message)
+static int index_of(struct store *store, struct buf *message)
 {
-    (void)options;
     store->replica_count = drives_index_paths(store->drives, store->replicas);
     struct index_options index = {
         .paths = store->replicas,
@@ -74,6 +73,27 @@ static int open_index(struct store *store, const struct store_options *options, 
         .message = message,
     };
     return index_open(&index, &store->index);
+}
+
+/* Empty folders take the place of drives only when the others hold the index: if they do not, the drives that are gone
+ * may be the ones to go on with, and are not to be refused as replaced. */
+static int replace_drives(struct store *store, struct buf *message)
+{
+    if (drives_replacements(store->drives) == 0)
+        return 0;
+    int r = index_of(store, message);
+    if (r < 0)
+        return r;
+    buf_clear(message); /* what it says of the replicas is said again */
+    index_close(&store->index);
+    return drives_replace(store->drives, message);
+}
+
+static int open_index(struct store *store, const struct store_options *options, struct buf *message)
+{
+    (void)options;
+    int r = replace_drives(store, message);
+    return r < 0 ? r : index_of(store, message);
 }
 
 static int open_data(struct store *store, const struct store_options *options, struct buf *message)

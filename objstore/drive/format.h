@@ -31,7 +31,8 @@ struct superblock {
     uint16_t place;                     /* of this drive in its set */
     uint16_t zero;
     uint8_t  drives[16][UUID_SIZE];     /* of the set, by place; its own is drives[place] */
-    uint8_t  spare[184];                /* zeros */
+    uint64_t generation;                /* of that list: one more with each drive that was replaced */
+    uint8_t  spare[176];                /* zeros */
     uint64_t checksum;                  /* XXH3 of all before, seed 0 */
 };
 

@@ -184,14 +184,6 @@ static int layout_check(struct opening *o, unsigned *ret_size, unsigned *ret_par
     return 0;
 }
 
-/* A random UUID, version 4 of RFC 9562. */
-static void uuid_new(uint8_t ret_uuid[UUID_SIZE])
-{
-    random_bytes(ret_uuid, UUID_SIZE);
-    ret_uuid[6] = (uint8_t)((ret_uuid[6] & 0x0f) | 0x40);
-    ret_uuid[8] = (uint8_t)((ret_uuid[8] & 0x3f) | 0x80);
-}
-
 static int sync_parent(const char *path)
 {
     char *copy = strdup(path);
@@ -321,29 +313,78 @@ static void folder_complete(struct folder *f)
     f->kind = f->error == 0 ? FOLDER_READY : FOLDER_ABSENT;
 }
 
+/* The newest superblock of the set that a member belongs to. */
+static const struct superblock *set_newest(const struct opening *o, const struct superblock *super)
+{
+    const struct superblock *newest = super;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct folder *f = &o->folders[i];
+
+        if (folder_is_member(f) && superblock_same_deployment(&f->super, super) &&
+            f->super.set_index == super->set_index && memcmp(f->super.set, super->set, UUID_SIZE) == 0 &&
+            f->super.generation > newest->generation)
+            newest = &f->super;
+    }
+    return newest;
+}
+
+/* Why a member of the deployment has no place in it; NULL when it has. */
+static const char *folder_is_stranger(const struct opening *o, const struct folder *f, const struct drive_set *set)
+{
+    if (!superblock_is_listed(&f->super, set_newest(o, &f->super)))
+        return "was replaced by another drive; empty the folder to use it again";
+    if (set->places[f->super.place].drive)
+        return "a copy of another drive of this deployment";
+    for (size_t i = 0; i < o->count; i++) {
+        const struct folder *other = &o->folders[i];
+        if (other->placed && other->super.set_index == f->super.set_index &&
+            !superblock_same_set(&other->super, &f->super))
+            return "belongs to another set of this deployment's drives";
+    }
+    return NULL;
+}
+
 static int folder_place(struct opening *o, struct folder *f, const struct superblock *most, struct drives *drives)
 {
     if (!superblock_same_deployment(&f->super, most))
         return refuse(o, f, CAIRN_EFOREIGN, "belongs to another deployment");
     struct drive_set *set = drives->sets[f->super.set_index];
-    struct place *place = &set->places[f->super.place];
-    if (place->drive)
-        return refuse(o, f, CAIRN_EFOREIGN, "a copy of another drive of this deployment");
-    for (size_t i = 0; i < o->count; i++) {
-        const struct folder *other = &o->folders[i];
-        if (other->placed && other->super.set_index == f->super.set_index &&
-            !superblock_same_set(&other->super, &f->super))
-            return refuse(o, f, CAIRN_EFOREIGN, "belongs to another set of this deployment's drives");
-    }
+    const char *stranger = folder_is_stranger(o, f, set);
+    if (stranger)
+        return refuse(o, f, CAIRN_EFOREIGN, stranger);
+    set->super = *set_newest(o, &f->super);
     memcpy(set->id, f->super.set, UUID_SIZE);
     for (unsigned i = 0; i < set->size; i++)
-        memcpy(set->places[i].id, f->super.drives[i], UUID_SIZE);
+        memcpy(set->places[i].id, set->super.drives[i], UUID_SIZE);
     int r = drive_set_put(set, f->super.place, f->path, f->drive);
     if (r == 0) {
         f->drive = NULL;
         f->placed = true;
     }
     return r;
+}
+
+/* ---- empty folders beside drives ---- */
+
+/* Why an empty folder does not take the place of a drive; NULL when it may. The place is clear when every drive that is
+ * missing has an empty folder: then it does not matter which takes which. A folder of a disk that is not mounted is
+ * empty too. */
+static const char *not_a_replacement(const struct opening *o, const struct folder *f, const struct drives *drives)
+{
+    bool all_mounted = true;
+
+    if (o->count != drives->set_count * drives->sets[0]->size)
+        return "empty, and not filled as long as drives are left out";
+    for (size_t i = 0; i < o->count; i++) {
+        if (!folder_is_member(&o->folders[i]) && o->folders[i].kind != FOLDER_EMPTY)
+            return "empty, and not filled as long as another drive is offline";
+        if (folder_is_member(&o->folders[i]))
+            all_mounted = all_mounted && path_is_mount_point(o->folders[i].path);
+    }
+    if (all_mounted && !path_is_mount_point(f->path))
+        return "empty, and no mount point as the other drives are: is its disk mounted?";
+    return NULL;
 }
 
 /* The place for a folder that can't say its own: where it stands in the list, if free, or else the first free one. */
@@ -365,23 +406,23 @@ static struct drive_set *free_place(struct drives *drives, size_t wish, unsigned
     return NULL;
 }
 
-static const char *folder_trouble(const struct folder *f)
-{
-    if (f->kind == FOLDER_EMPTY)
-        return "empty: a replacement, to be healed";
-    return cairn_strerror(f->error);
-}
-
 static int folder_leave_out(struct opening *o, struct folder *f, struct drives *drives)
 {
     unsigned place = 0;
     struct drive_set *set = free_place(drives, (size_t)(f - o->folders), &place);
+    bool empty = f->kind == FOLDER_EMPTY;
+    const char *trouble = empty ? not_a_replacement(o, f, drives) : cairn_strerror(f->error);
 
     if (!set)
         return refuse(o, f, -EINVAL, "one folder more than the deployment has drives");
-    drive_free(&f->drive);
-    say(o, "drive %s is offline: %s", f->path, folder_trouble(f));
-    return drive_set_miss(set, place, f->path, f->kind == FOLDER_EMPTY ? -ENODATA : f->error);
+    if (trouble) {
+        drive_free(&f->drive);
+        say(o, "drive %s is offline: %s", f->path, trouble);
+    } else {
+        set->places[place].candidate = f->drive;
+        f->drive = NULL;
+    }
+    return drive_set_miss(set, place, f->path, empty ? -ENODATA : f->error);
 }
 
 static int sets_check(struct opening *o, const struct drives *drives)
@@ -420,6 +461,18 @@ static int folders_place(struct opening *o, const struct superblock *most, struc
     return r < 0 ? r : sets_check(o, drives);
 }
 
+/* Ends a replacement that was cut short. */
+static void supers_complete(const struct opening *o, struct drives *drives)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        const struct folder *f = &o->folders[i];
+        struct drive_set *set = f->placed ? drives->sets[f->super.set_index] : NULL;
+
+        if (set && f->super.generation < set->super.generation)
+            set_write_supers(set, 1u << f->super.place);
+    }
+}
+
 static int opening_recognise(struct opening *o, struct drives **ret_drives)
 {
     const struct superblock *most = deployment_of_most(o);
@@ -438,6 +491,8 @@ static int opening_recognise(struct opening *o, struct drives **ret_drives)
     r = folders_place(o, most, drives);
     if (r == 0)
         r = drives_find_sharers(drives);
+    if (r == 0)
+        supers_complete(o, drives);
     if (r < 0)
         drives_close(&drives);
     else

@@ -39,6 +39,7 @@ static void set_free(struct drive_set *set)
         return;
     for (unsigned i = 0; i < set->size; i++) {
         drive_free(&set->places[i].drive);
+        drive_free(&set->places[i].candidate);
         free(set->places[i].path);
         free(set->places[i].index_path);
     }

@@ -12,10 +12,13 @@
  *   a drive of this deployment             is put in its place
  *   empty, and so are all the others       the deployment is formatted
  *   missing, unreadable                    its place stays empty (MISSING, -ENOENT …): a degraded set
- *   empty, others are formatted            its place stays empty (MISSING, -ENODATA): a replacement, waiting to be healed
+ *   empty, others are formatted            its place stays empty (MISSING, -ENODATA) until drives_replace, if it is clear that it replaces
+ *                                          a drive: every other folder is a drive of this deployment or empty too, none was left out, and
+ *                                          it is no mount point without its file system
  *   its superblock is damaged              its place stays empty (MISSING, CAIRN_EBADSUPER)
  *   not empty, without a superblock        refused, -EEXIST when formatting, CAIRN_EFOREIGN beside formatted drives
  *   of another deployment, a duplicate     refused, CAIRN_EFOREIGN
+ *   a drive that was replaced              refused, CAIRN_EFOREIGN
  *
  * Opening succeeds while every set has k drives. Layout of a drive: superblock, index/ (replica of the index), data/ (segments).
  */
@@ -57,6 +60,11 @@ struct drive_set *const *drives_sets(const struct drives *drives);
 bool drives_formatted(const struct drives *drives);
 /* UUID of the deployment as text. */
 void drives_id(const struct drives *drives, char ret_text[DRIVE_UUID_TEXT]);
+/* How many empty folders may take the place of a drive that is gone. */
+size_t drives_replacements(const struct drives *drives);
+/* Formats them into those places (replace.c has the order) and puts them online; one that can't be formatted stays MISSING. To be called
+ * once at most, before the sets are in use, and when what the others hold is known to be enough. ret_message gets a line for each. 0, -ENOMEM. */
+int drives_replace(struct drives *drives, struct buf *ret_message);
 /* The folders of the index replicas, R = min(n, 2m+1) of the first set: ret_paths[i] lives as the drives do, and is NULL where the drive
  * is not online. Returns R. */
 size_t drives_index_paths(const struct drives *drives, const char *ret_paths[DRIVE_SET_MAX]);

@@ -12,6 +12,7 @@ struct place {
     char         *path;  /* NULL: not known */
     char         *index_path;
     struct drive *drive; /* NULL when it was missing at open */
+    struct drive *candidate; /* an empty folder that may take the place (replace.c), or NULL */
     uint8_t       id[UUID_SIZE];
     unsigned      sharers; /* drives on its file system, itself too */
     _Atomic int   error;          /* 0: online; else why not */
@@ -22,6 +23,7 @@ struct place {
 struct drive_set {
     unsigned         size, parity;
     uint8_t          id[UUID_SIZE];
+    struct superblock super; /* the newest of its drives' superblocks; at open and in replace.c */
     pthread_mutex_t  lock;   /* held while a drive becomes faulty */
     _Atomic uint32_t online; /* places with a drive and no error */
     struct place     places[DRIVE_SET_MAX];
@@ -42,6 +44,10 @@ int drive_set_put(struct drive_set *set, unsigned place, const char *path, struc
 int drives_find_sharers(struct drives *drives);
 /* Says why a place is empty; path may be NULL. */
 int drive_set_miss(struct drive_set *set, unsigned place, const char *path, int error);
+/* Writes the set's superblock to drives that have an older one, or would. */
+void set_write_supers(struct drive_set *set, uint32_t places);
+/* Whether another file system begins here. */
+bool path_is_mount_point(const char *path);
 void uuid_text(const uint8_t uuid[UUID_SIZE], char ret_text[DRIVE_UUID_TEXT]);
 
 #endif

@@ -83,5 +83,17 @@ bool superblock_same_deployment(const struct superblock *a, const struct superbl
 bool superblock_same_set(const struct superblock *a, const struct superblock *b)
 {
     return superblock_same_deployment(a, b) && a->set_index == b->set_index && memcmp(a->set, b->set, UUID_SIZE) == 0 &&
-           memcmp(a->drives, b->drives, sizeof(a->drives)) == 0;
+           (a->generation != b->generation || memcmp(a->drives, b->drives, sizeof(a->drives)) == 0);
+}
+
+bool superblock_is_listed(const struct superblock *super, const struct superblock *newest)
+{
+    return memcmp(super->drives[super->place], newest->drives[super->place], UUID_SIZE) == 0;
+}
+
+void uuid_new(uint8_t ret_uuid[UUID_SIZE])
+{
+    random_bytes(ret_uuid, UUID_SIZE);
+    ret_uuid[6] = (uint8_t)((ret_uuid[6] & 0x0f) | 0x40);
+    ret_uuid[8] = (uint8_t)((ret_uuid[8] & 0x3f) | 0x80);
 }

@@ -11,7 +11,11 @@ int superblock_read(struct drive *drive, struct superblock *ret_super);
 int superblock_write(struct drive *drive, const struct superblock *super);
 /* Same deployment, and the same idea of how it is laid out. */
 bool superblock_same_deployment(const struct superblock *a, const struct superblock *b);
-/* … and of the same set, with the same drives in it. */
+/* … and of the same set. */
 bool superblock_same_set(const struct superblock *a, const struct superblock *b);
+/* … of which newest is the newest list: the drive of super is in it, or was replaced. */
+bool superblock_is_listed(const struct superblock *super, const struct superblock *newest);
+/* A random UUID, version 4 of RFC 9562. */
+void uuid_new(uint8_t ret_uuid[UUID_SIZE]);
 
 #endif

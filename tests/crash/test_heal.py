@@ -1,16 +1,17 @@
-"""Redundancy comes back by itself: after a drive was away, after rot, under kills; shown by taking other drives away after."""
+"""Redundancy comes back by itself: after a drive was away or replaced, after rot, under kills; shown by taking other drives away after."""
 import itertools
 import json
 import os
 import random
 import shutil
+import subprocess
 import threading
 import time
 
 import pytest
 
 from cairn import Daemon
-from test_drives import check_bodies, filled, flip_bits, hide, segments, show, start_degraded  # noqa: F401
+from test_drives import check_bodies, filled, flip_bits, hide, segments, show, start_degraded, start_refused  # noqa: F401
 
 HEAL_SECONDS = 120
 
@@ -162,3 +163,139 @@ def test_healing_goes_on_under_writes_and_deletes(filled):
     wait_whole(filled)
     check_bodies(filled)
     check_without_any_two(filled, [(0, 1), (1, 2), (0, 2)])
+
+
+# ---- replaced drives ----
+
+def replace_drive(daemon, i):
+    """The drive's folder is empty; what it held lies beside it."""
+    os.rename(daemon.drives[i], daemon.drives[i] + ".old")
+    os.mkdir(daemon.drives[i])
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_an_empty_drive_in_place_of_a_lost_one_is_filled(filled, lost):
+    replace_drive(filled, lost)
+    filled.start()
+    check_bodies(filled)
+    put(filled, "later", 4_000_000)
+    state = wait_whole(filled)
+    assert (state["drives_online"], state["index_healthy"]) == (4, 4)
+    assert state["repair"]["bytes_refilled"] > 6_000_000 and state["repair"]["bytes_to_refill"] == 0
+    assert f"drive {filled.drives[lost]} was empty" in filled.log()
+    check_bodies(filled)
+    check_without_any_two(filled)
+    shutil.rmtree(filled.drives[lost])  # the old one comes back
+    os.rename(filled.drives[lost] + ".old", filled.drives[lost])
+    said = start_refused(filled)
+    assert filled.drives[lost] in said and "was replaced" in said
+
+
+def test_two_drives_replaced_at_once(filled):
+    for i in 1, 3:
+        replace_drive(filled, i)
+    filled.start()
+    check_bodies(filled)
+    put(filled, "later", 4_000_000)
+    wait_whole(filled)
+    check_without_any_two(filled)
+
+
+def test_kills_while_a_drive_is_filled(filled):
+    filled.start()
+    for i in range(10):
+        put(filled, f"more-{i}", 30_000_000 + i)
+    filled.stop()
+    replace_drive(filled, 1)
+    chance = random.Random(11)
+    for _ in range(10):
+        filled.start()
+        time.sleep(chance.random() * 0.4)  # the instant of the kill
+        filled.kill()
+    filled.start()
+    wait_whole(filled)
+    check_without_any_two(filled, [(0, 2), (2, 3)])
+
+
+def test_nothing_is_filled_while_a_drive_is_away(filled):
+    replace_drive(filled, 1)
+    hide(filled.drives[3])
+    start_degraded(filled)
+    check_bodies(filled)
+    assert os.listdir(filled.drives[1]) == []
+    filled.stop()
+    show(filled.drives[3])
+    filled.start()
+    wait_whole(filled)
+    check_without_any_two(filled, [(0, 3), (2, 3)])
+
+
+# ---- on file systems of their own; needs root, to mount them ----
+
+@pytest.fixture
+def mounted():
+    """A daemon whose drives are small file systems; not started."""
+    assert os.geteuid() == 0, "this test mounts file systems: run it as root"
+    daemon = Daemon(drives=4)
+    try:
+        for drive in daemon.drives:
+            mount(drive, 400)
+        daemon.start().s3.create_bucket(Bucket="bkt")
+        daemon.bodies = {}
+        for i in range(12):
+            put(daemon, f"body-{i}", 10_000_000 + i)
+        daemon.stop()
+        yield daemon
+    finally:
+        daemon.kill()
+        for drive in daemon.drives:
+            unmount(drive)
+        daemon.remove()
+
+
+def mount(folder, mib):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "none", folder], check=True)
+
+
+def unmount(folder):
+    while os.path.ismount(folder):
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_disk_that_is_not_mounted_is_no_empty_drive(mounted):
+    unmount(mounted.drives[2])
+    mounted.start()
+    check_bodies(mounted)
+    assert "is its disk mounted?" in mounted.log()
+    assert os.listdir(mounted.drives[2]) == []
+    mounted.stop()
+    mount(mounted.drives[2], 400)
+    mounted.start()
+    wait_whole(mounted)
+    check_without_two_mounted(mounted, (0, 1))
+
+
+def check_without_two_mounted(daemon, lost):
+    daemon.stop()
+    for i in lost:
+        unmount(daemon.drives[i])
+    start_degraded(daemon)
+    check_bodies(daemon)
+    daemon.stop()
+
+
+def test_a_drive_too_small_is_filled_as_far_as_it_goes_and_harms_nothing(mounted):
+    unmount(mounted.drives[2])
+    mount(mounted.drives[2], 40)
+    mounted.start()
+    check_bodies(mounted)
+    state = wait_for(mounted, lambda s: s["repair"]["waiting"] and not s["repair"]["healing"], "waiting")
+    assert state["repair"]["error"] and state["repair"]["segments_to_refill"] > 0 and state["drives_online"] == 4
+    check_bodies(mounted)
+    put(mounted, "later", 1_000_000)
+    mounted.stop()
+    unmount(mounted.drives[2])
+    mount(mounted.drives[2], 400)
+    mounted.start()
+    wait_whole(mounted)
+    check_without_two_mounted(mounted, (0, 1))
