@@ -1,8 +1,9 @@
 # Cairn. `make run` tries it out, `make check` runs every test; both install what is missing (tools/bootstrap).
-# Variants: BUILD=release (default), check (warnings are errors, ASan and UBSan), tsan. Each has its own folder below build/.
+# Variants: BUILD=release (default), check (warnings are errors, ASan and UBSan), tsan, fuzz (clang's libFuzzer, ASan and UBSan).
+# Each has its own folder below build/.
 
 BUILD   ?= release
-CC      := gcc
+CC      := $(if $(filter fuzz,$(BUILD)),clang,gcc)
 AR      := ar
 B       := build/$(BUILD)
 ifeq ($(BUILD),release)
@@ -13,8 +14,10 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcon
 CFLAGS_release := -O2 -g
 CFLAGS_check   := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -Werror -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_check  := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
+LDFLAGS_fuzz   := -fsanitize=address,undefined
 CFLAGS  := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(WARN) $(CFLAGS_$(BUILD)) -pthread
 LDFLAGS := $(LDFLAGS_$(BUILD)) -pthread
 
@@ -52,7 +55,7 @@ $(B)/lib$(1).a: $$(OBJ_$(1))
 endef
 $(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
 
-$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o: CFLAGS += $(FUSE_CFLAGS)
+$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o $(B)/obj/tests/fuzz/fuzz_fs_%.o: CFLAGS += $(FUSE_CFLAGS)
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo CC $<
@@ -94,18 +97,28 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 unit: $(UNIT)
 	tools/run-unit $(UNIT)
 
-# Fuzz drivers: with clang's libFuzzer (make fuzz), or as plain programs that replay a corpus (make fuzz-replay).
-FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/standalone.o $(B)/libwire.a $(B)/libobjstore.a $(B)/libbase.a
-	@mkdir -p $(@D)
-	@echo LD $@
-	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
-.PHONY: fuzz-replay fuzz
-fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz/%)
+# Fuzz drivers, linked with the same sides as unit tests are: fuzz_fs_* with the mount's, the others with the daemon's. BUILD=fuzz makes them
+# with libFuzzer (make fuzz runs each for FUZZ_SECONDS); in any other variant they are programs that replay a corpus (make fuzz-drivers).
+FUZZ_SRC_mount  := $(wildcard tests/fuzz/fuzz_fs_*.c)
+FUZZ_SRC_daemon := $(filter-out $(FUZZ_SRC_mount),$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN := $(if $(filter fuzz,$(BUILD)),,$(B)/obj/tests/fuzz/standalone.o)
+
+define FUZZ_SIDE
+$(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC_$(1))): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(UNIT_LIBS_$(1))
+	@mkdir -p $$(@D)
+	@echo LD $$@
+	@$(CC) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $$@ $$< $(FUZZ_MAIN) -Wl,--start-group $(UNIT_LIBS_$(1)) -Wl,--end-group $(UNIT_LINK_$(1))
+endef
+$(foreach side,mount daemon,$(eval $(call FUZZ_SIDE,$(side))))
+
+FUZZ ?= $(sort $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
+.PHONY: fuzz-drivers fuzz
+fuzz-drivers: $(FUZZ:%=$(B)/tests/fuzz/%)
 fuzz:
 	tools/bootstrap check
-	tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
+	$(MAKE) -j$$(nproc) BUILD=fuzz fuzz-drivers
+	tools/fuzz run $(FUZZ_SECONDS) $(FUZZ)
 
 # Measurements: small programs that print figures, and tools/bench, which runs them all against their yardsticks.
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))

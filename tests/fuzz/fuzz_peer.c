@@ -1,10 +1,8 @@
 /* PROXY headers, addresses and networks: nothing is read past the end, and a header reads the same with bytes behind
  * it. */
+#include "server/net/address.h"
+#include "server/net/proxy_protocol.h"
 #include "tests/fuzz/fuzz.h"
-
-/* The drivers link what stands below the server; these two files of it stand on their own. */
-#include "server/net/address.c"
-#include "server/net/proxy_protocol.c"
 
 static void check_proxy(struct span input)
 {
