@@ -1,7 +1,10 @@
 /*
  * What a trusted proxy says about whom it speaks for: Forwarded (RFC 7239), or X-Forwarded-For, -Proto and -Host. A
- * list grows to the right, so it is read from there: the client is the first address that is no trusted proxy itself;
- * what stands left of it anybody could have written.
+ * list grows to the right, and with further lines of the header: so it is read from its end. The client is the first
+ * address that is no trusted proxy itself; what stands left of it anybody could have written.
+ *
+ * A proxy that writes one kind of these headers may let a client's own of the other kind pass. So where both are there,
+ * what they both say must agree, or it does not count.
  */
 #include "server/http/http_priv.h"
 
@@ -35,56 +38,76 @@ static struct span parameter(struct span element, const char *name)
     return SPAN_EMPTY;
 }
 
-struct hop {
-    struct span address, proto, host;
+/* What one kind of the headers says. */
+struct telling {
+    struct sockaddr_storage client;
+    bool has_client;
+    struct span proto, host; /* .len 0: not said */
 };
 
-static void apply_hop(struct http_request *request, const struct hop *hop)
-{
-    if (hop->proto.len)
-        request->secure = span_eq_nocase(hop->proto, SPAN_LIT("https"));
-    if (hop->host.len)
-        request->forwarded_host = hop->host;
-}
-
 /* Goes on while the hop is a trusted proxy; false at the client. */
-static bool step(struct http_request *request, struct span address, const struct net_cidr *trusted, size_t count)
+static bool step(struct telling *t, struct span address, const struct net_cidr *trusted, size_t count)
 {
     struct sockaddr_storage hop;
     if (net_address_parse(address, &hop) < 0)
         return false; /* "unknown", or an obfuscated name: no further can be told */
-    request->client = hop;
+    t->client = hop;
+    t->has_client = true;
     return net_cidr_any(trusted, count, &hop);
 }
 
-static void apply_standard(struct http_request *request, struct span list, const struct net_cidr *trusted, size_t count)
+static struct telling read_standard(struct span list, const struct net_cidr *trusted, size_t count)
 {
-    while (list.ptr) {
+    struct telling t = {.has_client = false};
+    bool more = true;
+    while (list.ptr && more) {
         struct span element = cut_last(&list);
-        struct hop hop = {parameter(element, "for"), parameter(element, "proto"), parameter(element, "host")};
-        apply_hop(request, &hop);
-        if (!step(request, hop.address, trusted, count))
-            return;
+        struct span proto = parameter(element, "proto"), host = parameter(element, "host");
+        t.proto = proto.len ? proto : t.proto;
+        t.host = host.len ? host : t.host;
+        more = step(&t, parameter(element, "for"), trusted, count);
     }
+    return t;
 }
 
-static void apply_customary(struct http_request *request, struct span list, const struct net_cidr *trusted,
-                            size_t count)
+/* Of the lists of protocols and hosts only the nearest proxy's words. */
+static struct telling read_customary(struct http_request *request, const struct net_cidr *trusted, size_t count)
 {
-    struct span protos = http_head_get(&request->head, "x-forwarded-proto");
-    struct span hosts = http_head_get(&request->head, "x-forwarded-host");
-    struct hop hop = {.proto = protos.ptr ? cut_last(&protos) : SPAN_EMPTY,
-                      .host = hosts.ptr ? cut_last(&hosts) : SPAN_EMPTY};
-    apply_hop(request, &hop);
-    while (list.ptr && step(request, cut_last(&list), trusted, count))
+    struct span list = http_head_list(&request->head, SPAN_LIT("x-forwarded-for"), &request->arena);
+    struct span protos = http_head_list(&request->head, SPAN_LIT("x-forwarded-proto"), &request->arena);
+    struct span hosts = http_head_list(&request->head, SPAN_LIT("x-forwarded-host"), &request->arena);
+    struct telling t = {.proto = cut_last(&protos), .host = cut_last(&hosts)};
+    while (list.ptr && step(&t, cut_last(&list), trusted, count))
         ;
+    return t;
+}
+
+static struct span agreed(struct span a, struct span b)
+{
+    if (!a.len || !b.len)
+        return a.len ? a : b;
+    return span_eq_nocase(a, b) ? a : SPAN_EMPTY;
+}
+
+static bool same_host(const struct telling *a, const struct telling *b)
+{
+    char text_a[NET_ADDRESS_TEXT], text_b[NET_ADDRESS_TEXT];
+    net_address_host(&a->client, text_a);
+    net_address_host(&b->client, text_b);
+    return strcmp(text_a, text_b) == 0;
 }
 
 void forwarded_apply(struct http_request *request, const struct net_cidr *trusted, size_t trusted_count)
 {
-    struct span standard = http_head_get(&request->head, "forwarded");
-    if (standard.ptr)
-        apply_standard(request, standard, trusted, trusted_count);
-    else
-        apply_customary(request, http_head_get(&request->head, "x-forwarded-for"), trusted, trusted_count);
+    struct span list = http_head_list(&request->head, SPAN_LIT("forwarded"), &request->arena);
+    struct telling standard = read_standard(list, trusted, trusted_count);
+    struct telling customary = read_customary(request, trusted, trusted_count);
+    struct span proto = agreed(standard.proto, customary.proto);
+    if (proto.len)
+        request->secure = span_eq_nocase(proto, SPAN_LIT("https"));
+    request->forwarded_host = agreed(standard.host, customary.host);
+    if (!standard.has_client)
+        standard = customary;
+    if (standard.has_client && (!customary.has_client || same_host(&standard, &customary)))
+        request->client = standard.client;
 }

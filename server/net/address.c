@@ -87,7 +87,7 @@ int net_address_parse(struct span text, struct sockaddr_storage *ret_address)
     struct span host;
     uint16_t port;
     char name[INET6_ADDRSTRLEN];
-    if (split_port(text, &host, &port) < 0 || host.len >= sizeof(name))
+    if (split_port(text, &host, &port) < 0 || host.len == 0 || host.len >= sizeof(name))
         return -EINVAL;
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';

@@ -87,18 +87,6 @@ bool headers_is_placement(const struct attr *attr)
             span_is(attr->name, UPLOAD_ID_ATTR));
 }
 
-/* The values of all headers of this name in one, as if they had come in one line. */
-static struct span join_values(struct s3_call *call, struct span name)
-{
-    struct span joined = SPAN_EMPTY, value;
-    size_t at = 0;
-    while (http_head_next(&call->request->head, name, &at, &value))
-        joined = joined.ptr
-                     ? arena_printf(&call->request->arena, SPAN_FMT "," SPAN_FMT, SPAN_ARG(joined), SPAN_ARG(value))
-                     : value;
-    return joined;
-}
-
 static struct span lower(struct arena *arena, struct span s)
 {
     struct span copy = arena_dup(arena, s);
@@ -132,7 +120,7 @@ static int add_meta(struct s3_call *call, struct buf *attrs)
         if (!is_meta(name) || seen_before(head, i))
             continue;
         struct span key = lower(&call->request->arena, span_from(name, META_PREFIX_LEN));
-        struct span value = join_values(call, name);
+        struct span value = http_head_list(head, name, &call->request->arena);
         if (!key.ptr || !value.ptr)
             return -ENOMEM;
         total += key.len + value.len;

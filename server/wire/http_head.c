@@ -347,6 +347,18 @@ struct span http_head_get(const struct http_head *head, const char *name)
     return value;
 }
 
+struct span http_head_list(const struct http_head *head, struct span name, struct arena *a)
+{
+    struct span list = SPAN_EMPTY, value;
+    size_t at = 0;
+    while (http_head_next(head, name, &at, &value)) {
+        list = list.ptr ? arena_printf(a, SPAN_FMT "," SPAN_FMT, SPAN_ARG(list), SPAN_ARG(value)) : value;
+        if (!list.ptr)
+            break;
+    }
+    return list;
+}
+
 bool http_list_has(struct span list, const char *token)
 {
     struct span wanted = span_cstr(token);

@@ -10,6 +10,7 @@
 #ifndef CAIRN_WIRE_HTTP_HEAD_H
 #define CAIRN_WIRE_HTTP_HEAD_H
 
+#include "objstore/base/arena.h"
 #include "objstore/base/span.h"
 #include <sys/types.h>
 
@@ -64,6 +65,9 @@ ssize_t http_response_parse(struct span bytes, size_t *scanned, struct http_head
 struct span http_head_get(const struct http_head *head, const char *name);
 /* Walks all headers of that name: start with *at = 0; false at the end. */
 bool http_head_next(const struct http_head *head, struct span name, size_t *at, struct span *ret_value);
+/* The values of all headers of that name as the one list that they are (RFC 9110 5.3), commas between, in the order
+ * received; .ptr is NULL when there is none, or memory is short. */
+struct span http_head_list(const struct http_head *head, struct span name, struct arena *a);
 /* Whether a comma-separated list holds token, without case. */
 bool http_list_has(struct span list, const char *token);
 

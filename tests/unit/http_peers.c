@@ -74,8 +74,16 @@ static const struct {
     {"X-Forwarded-For: 198.51.100.9, 192.0.2.7, 10.1.1.1\r\n", "192.0.2.7 http "},
     {"X-Forwarded-For: 10.1.1.1, 10.1.1.2\r\n", "10.1.1.1 http "},
     {"X-Forwarded-For: 192.0.2.7, unknown\r\n", "127.0.0.1 http "},
-    {"Forwarded: for=192.0.2.7;proto=https;host=s3.example.org\r\nX-Forwarded-For: 1.2.3.4\r\n",
+    {"Forwarded: for=192.0.2.7;proto=https;host=s3.example.org\r\nX-Forwarded-For: 192.0.2.7\r\n",
      "192.0.2.7 https s3.example.org"},
+    /* two tellings that differ: one of them may be the client's own */
+    {"Forwarded: for=6.6.6.6;proto=https\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n",
+     "127.0.0.1 http "},
+    /* a proxy may put its words on a line of their own, below the client's */
+    {"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: "
+     "http\r\n",
+     "192.0.2.7 http "},
+    {"Forwarded: for=6.6.6.6;host=a\r\nForwarded: for=192.0.2.7;host=b\r\n", "192.0.2.7 http b"},
     {"Forwarded: for=6.6.6.6, For=\"[2001:db8::7]:4711\" ; Proto=https, for=10.1.1.1\r\n", "2001:db8::7 https "},
 };
 
