@@ -303,14 +303,15 @@ static const struct superblock *deployment_of_most(const struct opening *o)
     return best;
 }
 
-/* Ends a format that was cut short, beside drives where it was not. */
-static void folder_complete(struct folder *f)
+/* Ends a format that was cut short, beside drives where it was not; false when its drive does not take it. */
+static bool folder_complete(struct folder *f)
 {
-    if (f->kind != FOLDER_FORMING)
-        return;
+    if (f->kind == FOLDER_READY)
+        return true;
     f->super.state = SUPERBLOCK_READY;
     f->error = superblock_write(f->drive, &f->super);
     f->kind = f->error == 0 ? FOLDER_READY : FOLDER_ABSENT;
+    return f->error == 0;
 }
 
 /* The newest superblock of the set that a member belongs to. */
@@ -345,6 +346,7 @@ static const char *folder_is_stranger(const struct opening *o, const struct fold
     return NULL;
 }
 
+/* Only once it is known to be ours may it be written to. */
 static int folder_place(struct opening *o, struct folder *f, const struct superblock *most, struct drives *drives)
 {
     if (!superblock_same_deployment(&f->super, most))
@@ -353,6 +355,8 @@ static int folder_place(struct opening *o, struct folder *f, const struct superb
     const char *stranger = folder_is_stranger(o, f, set);
     if (stranger)
         return refuse(o, f, CAIRN_EFOREIGN, stranger);
+    if (!folder_complete(f))
+        return 0; /* it is left out */
     set->super = *set_newest(o, &f->super);
     memcpy(set->id, f->super.set, UUID_SIZE);
     for (unsigned i = 0; i < set->size; i++)
@@ -451,7 +455,6 @@ static int folders_place(struct opening *o, const struct superblock *most, struc
     for (size_t i = 0; r == 0 && i < o->count; i++) {
         if (o->folders[i].kind == FOLDER_OCCUPIED)
             return refuse(o, &o->folders[i], CAIRN_EFOREIGN, "the folder is not empty and is no drive of ours");
-        folder_complete(&o->folders[i]);
         if (folder_is_member(&o->folders[i]))
             r = folder_place(o, &o->folders[i], most, drives);
     }
