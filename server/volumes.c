@@ -1,5 +1,7 @@
 #include "server/volumes.h"
 
+#include <limits.h>
+
 #include "objstore/base/errors.h"
 
 #define DIGITS_MAX 9
@@ -55,5 +57,7 @@ static int expand(struct span prefix, struct span rest, struct arena *arena, str
 
 int volumes_expand(struct span argument, struct arena *arena, struct volumes *volumes)
 {
+    if (argument.len >= PATH_MAX)
+        return -ENAMETOOLONG;
     return argument.len ? expand(SPAN_EMPTY, argument, arena, volumes) : -EINVAL;
 }

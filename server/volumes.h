@@ -16,7 +16,8 @@ struct volumes {
     size_t count;
 };
 
-/* Appends what argument stands for. 0; -EINVAL for a range that does not parse or runs backwards; -E2BIG past VOLUMES_MAX; -ENOMEM. */
+/* Appends what argument stands for. 0; -EINVAL for a range that does not parse or runs backwards; -E2BIG past VOLUMES_MAX; -ENAMETOOLONG for what no path is as
+ * long as; -ENOMEM. */
 int volumes_expand(struct span argument, struct arena *arena, struct volumes *volumes);
 
 #endif
