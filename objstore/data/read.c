@@ -3,42 +3,16 @@
  * are read straight into the caller's memory, with their checksums beside; the one or two that it only touches go to a
  * bounce buffer.
  *
- *   1  read the wanted granules from the data shards' drives, first what memory holds already; a drive that must seek
- * is told so by a hint while the others are read, so that they all seek at once 2  where a granule is missing or wrong,
- * read the same column of other shards until k are good, and rebuild it 3  copy what bounced
+ *   1  read the wanted granules from the data shards' drives (shard_read.c)
+ *   2  where a granule is missing or wrong, read the same column of other shards until k are good, and rebuild it
+ *   3  copy what bounced
  *
  * Bytes are given to the caller only if each came from a granule that verified or was rebuilt from k that did.
  */
 #include <errno.h>
-#include <limits.h>
 
 #include "objstore/base/errors.h"
-#include "objstore/base/hash.h"
-#include "objstore/data/data_priv.h"
-#include "objstore/data/layout.h"
-
-struct stripe_read {
-    struct data *data;
-    struct erasure_set *set;
-    const struct blob_pin *pin;
-    struct segment *segment;
-    uint64_t number;
-    uint64_t disk;  /* where the stripe begins in the segment's files */
-    uint32_t shard; /* bytes of a shard */
-    unsigned columns;
-    uint32_t begin, end; /* the bytes of the stripe that are asked for */
-    uint8_t *out;        /* where they go */
-    uint8_t *bounce;     /* NULL until needed; from scraps */
-    unsigned bounced;
-    uint8_t *spare;                          /* NULL until needed; from stripes: granules that only serve to rebuild */
-    uint8_t *at[DRIVE_SET_MAX][COLUMNS_MAX]; /* where a granule is or will be; valid for bits of want and good */
-    uint32_t want[DRIVE_SET_MAX];            /* by shard: bitmap of columns that the caller gets */
-    uint32_t tried[DRIVE_SET_MAX];
-    uint32_t good[DRIVE_SET_MAX];
-    uint32_t lost; /* places whose drive answers, but without the right bytes */
-    bool rotten;   /* one of them with wrong bytes */
-    bool degraded;
-};
+#include "objstore/data/read_priv.h"
 
 /* ---- what is wanted, and where it goes ---- */
 
@@ -98,106 +72,12 @@ static void stripe_copy_bounced(const struct stripe_read *read)
     }
 }
 
-/* ---- granules of one shard ---- */
-
-static unsigned shard_place(const struct stripe_read *read, unsigned shard)
-{
-    return place_of_shard(read->pin->record.first, shard, read->set->n);
-}
-
-/* Checks the granules of columns [lo, hi) of which the first bytes of len were read. */
-static void shard_verify(struct stripe_read *read, unsigned shard, unsigned lo, unsigned hi, const uint8_t *sums,
-                         size_t len)
-{
-    unsigned place = shard_place(read, shard);
-
-    for (unsigned c = lo; c < hi; c++, sums += GRANULE_SUM) {
-        uint32_t size = column_length(read->shard, c);
-
-        if (len < size + GRANULE_SUM) {
-            read->lost |= 1u << place;
-            return;
-        }
-        len -= size + GRANULE_SUM;
-        if (xxh3(read->at[shard][c], size, granule_seed(read->pin->id, read->number, shard, c)) == get_le64(sums)) {
-            read->good[shard] |= 1u << c;
-            continue;
-        }
-        read->lost |= 1u << place;
-        read->rotten = true;
-        atomic_fetch_add(&read->data->bitrot_found, 1);
-        drive_set_note(read->set->drives, place, DRIVE_BITROT, 0);
-    }
-}
-
-static struct drive_file *shard_file(struct stripe_read *read, unsigned shard)
-{
-    unsigned place = shard_place(read, shard);
-    int error = 0;
-
-    if (!(read->pin->record.held >> place & 1))
-        return NULL;
-    struct drive_file *file = segment_file(read->segment, place, &error);
-    if (!file && error != -ENODEV && !(lacks_get(read->set, read->segment->id) >> place & 1))
-        read->lost |= 1u << place;
-    return file;
-}
-
-/* Reads columns [lo, hi) to where at[] says, and checks them. -EAGAIN when cached_only and not all are in memory; then
- * a hint makes the drive fetch them. */
-static int shard_read(struct stripe_read *read, unsigned shard, unsigned lo, unsigned hi, bool cached_only)
-{
-    struct drive_file *file = shard_file(read, shard);
-    uint8_t sums[COLUMNS_MAX * GRANULE_SUM];
-    struct iovec iov[2 * COLUMNS_MAX];
-    uint64_t off = read->disk + (uint64_t)lo * (GRANULE + GRANULE_SUM);
-    size_t len = 0;
-    int count = 0;
-
-    if (!file)
-        return -EIO;
-    for (unsigned c = lo; c < hi; c++) {
-        uint32_t size = column_length(read->shard, c);
-
-        iov[count++] = (struct iovec){read->at[shard][c], size};
-        iov[count++] = (struct iovec){sums + (c - lo) * GRANULE_SUM, GRANULE_SUM};
-        len += size + GRANULE_SUM;
-    }
-    ssize_t n = drive_read(file, iov, count, off, cached_only);
-    if (cached_only && (n == -EAGAIN || (n >= 0 && (size_t)n < len))) {
-        drive_will_need(file, off, len);
-        return -EAGAIN;
-    }
-    place_note(read->set, shard_place(read, shard), false, n < 0 ? (int)n : 0);
-    if (n < 0)
-        read->lost |= 1u << shard_place(read, shard);
-    else
-        shard_verify(read, shard, lo, hi, sums, (size_t)n);
-    return 0;
-}
-
-/* Reads the wanted columns of a data shard: they are a run. */
-static int shard_read_wanted(struct stripe_read *read, unsigned shard, bool cached_only)
-{
-    uint32_t want = read->want[shard];
-    unsigned lo = (unsigned)__builtin_ctz(want), hi = 32u - (unsigned)__builtin_clz(want);
-
-    return shard_read(read, shard, lo, hi, cached_only);
-}
-
 static void stripe_read_wanted(struct stripe_read *read)
 {
-    uint32_t again = 0;
-
-    for (unsigned s = 0; s < read->set->k; s++) {
-        if (!read->want[s])
-            continue;
-        read->tried[s] = read->want[s];
-        if (shard_read_wanted(read, s, true) == -EAGAIN)
-            again |= 1u << s;
-    }
-    for (; again; again &= again - 1)
-        (void)shard_read_wanted(read, (unsigned)__builtin_ctz(again), false);
+    for (unsigned s = 0; s < read->set->k; s++)
+        if (read->want[s])
+            shard_ask(read, s, read->want[s]);
+    runs_read(read);
 }
 
 /* ---- rebuilding ---- */
@@ -220,33 +100,47 @@ static uint32_t column_shards(const uint32_t *by_shard, unsigned n, unsigned col
     return shards;
 }
 
-/* Of the columns given, those that have fewer good shards than it takes. */
-static uint32_t columns_short(const struct stripe_read *read, uint32_t columns)
+/* Of the columns given, those that have fewer good shards than it takes, even if all comes that is asked for. */
+static uint32_t columns_short(const struct stripe_read *read, const uint32_t *asked, uint32_t columns)
 {
     uint32_t result = 0;
 
     for (; columns; columns &= columns - 1) {
         unsigned c = (unsigned)__builtin_ctz(columns);
+        uint32_t hoped = column_shards(read->good, read->set->n, c) | column_shards(asked, read->set->n, c);
 
-        if ((unsigned)__builtin_popcount(column_shards(read->good, read->set->n, c)) < read->set->k)
+        if ((unsigned)__builtin_popcount(hoped) < read->set->k)
             result |= 1u << c;
     }
     return result;
 }
 
-/* Reads more columns of a shard, run by run, into the spare buffer. */
-static void shard_read_spare(struct stripe_read *read, unsigned shard, uint32_t columns)
+/* Asks for as many more shards of the columns as they are short of. False when none is left to ask. */
+static bool shards_ask_more(struct stripe_read *read, uint32_t columns)
 {
-    read->tried[shard] |= columns;
-    while (columns) {
-        unsigned lo = (unsigned)__builtin_ctz(columns), hi = lo;
+    uint32_t asked[DRIVE_SET_MAX] = {0};
+    bool any = false;
 
-        for (; hi < 32 && columns >> hi & 1; hi++) {
-            read->at[shard][hi] = read->spare + (size_t)shard * read->shard + (size_t)hi * GRANULE;
-            columns &= ~(1u << hi);
-        }
-        (void)shard_read(read, shard, lo, hi, false);
+    for (unsigned s = 0; s < read->set->n; s++) {
+        asked[s] = columns_short(read, asked, columns) & ~read->tried[s];
+        if (asked[s])
+            shard_ask(read, s, asked[s]);
+        any = any || asked[s];
     }
+    return any;
+}
+
+/* Until k shards of each column are good, or no more can be. */
+static int columns_gather(struct stripe_read *read, uint32_t columns)
+{
+    static const uint32_t none[DRIVE_SET_MAX];
+
+    while (columns_short(read, none, columns)) {
+        if (!shards_ask_more(read, columns))
+            return read->rotten ? CAIRN_EBITROT : -EIO;
+        runs_read(read);
+    }
+    return 0;
 }
 
 static void columns_rebuild(struct stripe_read *read, uint32_t columns, struct ec_plan *plan)
@@ -274,16 +168,10 @@ static int stripe_rebuild(struct stripe_read *read, uint32_t missing)
     read->spare = pool_get(read->data->stripes);
     if (!read->spare)
         return -ENOMEM;
-    for (unsigned s = 0; s < read->set->n; s++) {
-        uint32_t columns = columns_short(read, missing) & ~read->tried[s];
-
-        if (columns)
-            shard_read_spare(read, s, columns);
-    }
-    if (columns_short(read, missing))
-        return read->rotten ? CAIRN_EBITROT : -EIO;
-    columns_rebuild(read, missing, &plan);
-    return 0;
+    int r = columns_gather(read, missing);
+    if (r == 0)
+        columns_rebuild(read, missing, &plan);
+    return r;
 }
 
 /* ---- a stripe, a blob ---- */
@@ -309,7 +197,7 @@ static void stripe_read_init(struct stripe_read *read, const struct blob_pin *pi
     struct erasure_set *set = segment->set;
 
     memset(read, 0, offsetof(struct stripe_read, at));
-    memset(read->want, 0, sizeof(*read) - offsetof(struct stripe_read, want));
+    read->run_count = 0;
     read->data = pin->data;
     read->set = set;
     read->pin = pin;
@@ -365,7 +253,7 @@ int blob_read(struct blob_pin *pin, uint64_t off, void *ret_bytes, size_t len)
 
 /* ---- verifying ---- */
 
-/* All granules of the shards that the places have of a stripe. Returns the places where one is not good. */
+/* All granules of the shards that the places have of a stripe. *bad gets the places where one is not good. */
 static int stripe_verify(const struct blob_pin *pin, struct segment *segment, uint64_t number, uint32_t places,
                          uint32_t *bad)
 {
@@ -376,11 +264,13 @@ static int stripe_verify(const struct blob_pin *pin, struct segment *segment, ui
     if (!read.spare)
         return -ENOMEM;
     uint32_t all = read.columns == 32 ? UINT32_MAX : (1u << read.columns) - 1;
+    for (uint32_t left = places; left; left &= left - 1)
+        shard_ask(&read, shard_of_place(pin->record.first, (unsigned)__builtin_ctz(left), read.set->n), all);
+    runs_read(&read);
     for (; places; places &= places - 1) {
-        unsigned place = (unsigned)__builtin_ctz(places), shard = shard_of_place(pin->record.first, place, read.set->n);
+        unsigned place = (unsigned)__builtin_ctz(places);
 
-        shard_read_spare(&read, shard, all);
-        if (read.good[shard] != all)
+        if (read.good[shard_of_place(pin->record.first, place, read.set->n)] != all)
             *bad |= 1u << place;
     }
     pool_put(read.data->stripes, read.spare);

@@ -13,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "objstore/drive/iov.h"
+
 struct dir {
     struct drive drive;
     int fd;
@@ -157,23 +159,6 @@ static void dir_free(struct drive *drive)
     free(drive);
 }
 
-/* What is left of an iovec list after done bytes went through: copied, since the caller's list is not ours to change.
- */
-static int iov_rest(const struct iovec *iov, int count, size_t done, struct iovec *ret_rest)
-{
-    int n = 0;
-
-    for (int i = 0; i < count; i++) {
-        if (done >= iov[i].iov_len) {
-            done -= iov[i].iov_len;
-            continue;
-        }
-        ret_rest[n++] = (struct iovec){(char *)iov[i].iov_base + done, iov[i].iov_len - done};
-        done = 0;
-    }
-    return n;
-}
-
 /* The kernel may do less than asked (a signal, the end of the page cache); goes on until all is done or nothing more
  * comes. */
 static ssize_t transfer(int fd, const struct iovec *iov, int count, uint64_t off, bool writing, int flags)
@@ -199,11 +184,17 @@ static ssize_t transfer(int fd, const struct iovec *iov, int count, uint64_t off
     return (ssize_t)done;
 }
 
-static ssize_t dir_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only)
+/* With RWF_NOWAIT the kernel begins to read what is not there before it says EAGAIN, with its read-ahead. To ask for
+ * the range by POSIX_FADV_WILLNEED besides would do harm: such pages come one by one, without the mark at which the
+ * read-ahead goes on. */
+static ssize_t dir_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait)
 {
-    ssize_t n = transfer(file_fd(file), iov, count, off, false, cached_only ? RWF_NOWAIT : 0);
+    ssize_t n = transfer(file_fd(file), iov, count, off, false, wait == DRIVE_CACHED ? RWF_NOWAIT : 0);
 
-    return n == -EOPNOTSUPP && cached_only ? -EAGAIN : n;
+    if (wait != DRIVE_CACHED || n != -EOPNOTSUPP)
+        return n;
+    (void)posix_fadvise(file_fd(file), (off_t)off, (off_t)iov_bytes(iov, count), POSIX_FADV_WILLNEED);
+    return -EAGAIN;
 }
 
 static int dir_write(struct drive_file *file, const struct iovec *iov, int count, uint64_t off)
@@ -259,11 +250,6 @@ static void dir_start_writeback(struct drive_file *file, uint64_t off, uint64_t 
     (void)sync_file_range(file_fd(file), (off_t)off, (off_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
-static void dir_will_need(struct drive_file *file, uint64_t off, uint64_t len)
-{
-    (void)posix_fadvise(file_fd(file), (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
-}
-
 static const struct drive_ops dir_ops = {
     .open = dir_open_file,
     .mkdir = dir_mkdir,
@@ -283,7 +269,6 @@ static const struct drive_ops dir_ops = {
     .punch = dir_punch,
     .size = dir_size,
     .start_writeback = dir_start_writeback,
-    .will_need = dir_will_need,
 };
 
 int drive_dir_open(const char *path, struct drive **ret_drive)

@@ -58,9 +58,9 @@ void drive_file_close(struct drive_file **file)
     *file = NULL;
 }
 
-ssize_t drive_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only)
+ssize_t drive_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait)
 {
-    return file->drive->ops->read(file, iov, count, off, cached_only);
+    return file->drive->ops->read(file, iov, count, off, wait);
 }
 
 int drive_write(struct drive_file *file, const struct iovec *iov, int count, uint64_t off)
@@ -96,9 +96,4 @@ int drive_file_size(struct drive_file *file, uint64_t *ret_len, uint64_t *ret_al
 void drive_start_writeback(struct drive_file *file, uint64_t off, uint64_t len)
 {
     file->drive->ops->start_writeback(file, off, len);
-}
-
-void drive_will_need(struct drive_file *file, uint64_t off, uint64_t len)
-{
-    file->drive->ops->will_need(file, off, len);
 }

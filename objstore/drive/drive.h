@@ -22,6 +22,12 @@ struct drive_file;
 
 enum drive_open { DRIVE_READ, DRIVE_READ_WRITE, DRIVE_CREATE /* read-write; -EEXIST when the name is there */ };
 
+/* What a read does when memory does not hold the bytes. */
+enum drive_wait {
+    DRIVE_CACHED, /* does not wait: returns what memory holds, -EAGAIN when that is nothing; the drive begins to fetch the rest */
+    DRIVE_WAIT
+};
+
 struct drive_space {
     uint64_t total; /* bytes of the filesystem */
     uint64_t free;  /* bytes that we may still write */
@@ -43,7 +49,7 @@ struct drive_ops {
     void (*free)(struct drive *drive);
 
     void    (*close)(struct drive_file *file);
-    ssize_t (*read)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only);
+    ssize_t (*read)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait);
     int     (*write)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
     int     (*sync)(struct drive_file *file);
     int     (*reserve)(struct drive_file *file, uint64_t len);
@@ -51,7 +57,6 @@ struct drive_ops {
     int     (*punch)(struct drive_file *file, uint64_t off, uint64_t len);
     int     (*size)(struct drive_file *file, uint64_t *ret_len, uint64_t *ret_allocated);
     void    (*start_writeback)(struct drive_file *file, uint64_t off, uint64_t len);
-    void    (*will_need)(struct drive_file *file, uint64_t off, uint64_t len);
 };
 
 /* What every implementation puts first in its own structs. */
@@ -84,9 +89,9 @@ int drive_space(struct drive *drive, struct drive_space *ret_space);
 int drive_open(struct drive *drive, const char *name, enum drive_open how, struct drive_file **ret_file);
 /* Accepts NULL. */
 void drive_file_close(struct drive_file **file);
-/* Reads into iov; returns the bytes read, fewer than asked only at the end of the file. cached_only: does not wait for the disk, and
- * returns what memory holds, -EAGAIN when that is nothing. iov is not changed; at most IOV_MAX entries. */
-ssize_t drive_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only);
+/* Reads into iov; returns the bytes read, fewer than asked only at the end of the file, or with DRIVE_CACHED. iov is not changed; at most
+ * IOV_MAX entries. */
+ssize_t drive_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait);
 /* Writes all of iov. 0 or an error; then any part of the range may have changed. */
 int drive_write(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
 /* The file's data, and as much of its inode as reading them back needs, is on stable storage. */
@@ -99,8 +104,7 @@ int drive_truncate(struct drive_file *file, uint64_t len);
 int drive_punch(struct drive_file *file, uint64_t off, uint64_t len);
 /* Length, and bytes of disk that the file takes. */
 int drive_file_size(struct drive_file *file, uint64_t *ret_len, uint64_t *ret_allocated);
-/* Hints, without an answer: write dirty pages of the range out now; read the range into memory. Neither waits for it. */
+/* A hint, without an answer: write dirty pages of the range out now. Does not wait for it. */
 void drive_start_writeback(struct drive_file *file, uint64_t off, uint64_t len);
-void drive_will_need(struct drive_file *file, uint64_t off, uint64_t len);
 
 #endif

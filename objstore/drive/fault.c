@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "objstore/drive/iov.h"
 #include "objstore/drive/undo.h"
 
 struct fault {
@@ -254,23 +255,15 @@ static void fault_free(struct drive *drive)
     free(f);
 }
 
-static size_t iov_bytes(const struct iovec *iov, int count)
-{
-    size_t sum = 0;
-
-    for (int i = 0; i < count; i++)
-        sum += iov[i].iov_len;
-    return sum;
-}
-
-static ssize_t fault_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only)
+static ssize_t fault_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off,
+                          enum drive_wait wait)
 {
     enum fault_kind kind;
     int r = fault_fate(file->drive, FAULT_READ, &kind);
 
     if (r < 0)
         return r;
-    ssize_t n = drive_read(inner_file(file), iov, count, off, cached_only);
+    ssize_t n = drive_read(inner_file(file), iov, count, off, wait);
     if (n > 0 && kind == FAULT_FLIP)
         *(char *)iov[0].iov_base ^= 4;
     return n;
@@ -361,11 +354,6 @@ static void fault_start_writeback(struct drive_file *file, uint64_t off, uint64_
     drive_start_writeback(inner_file(file), off, len);
 }
 
-static void fault_will_need(struct drive_file *file, uint64_t off, uint64_t len)
-{
-    drive_will_need(inner_file(file), off, len);
-}
-
 static const struct drive_ops fault_ops = {
     .open = fault_open,
     .mkdir = fault_mkdir,
@@ -385,7 +373,6 @@ static const struct drive_ops fault_ops = {
     .punch = fault_punch,
     .size = fault_size,
     .start_writeback = fault_start_writeback,
-    .will_need = fault_will_need,
 };
 
 int fault_drive_new(struct drive *inner, struct drive **ret_drive)

@@ -38,7 +38,7 @@ int superblock_read(struct drive *drive, struct superblock *ret_super)
     int r = drive_open(drive, SUPERBLOCK_FILE, DRIVE_READ, &file);
     if (r < 0)
         return r;
-    ssize_t n = drive_read(file, &iov, 1, 0, false);
+    ssize_t n = drive_read(file, &iov, 1, 0, DRIVE_WAIT);
     drive_file_close(&file);
     if (n < 0)
         return (int)n;

@@ -79,7 +79,7 @@ void undo_bytes(struct undo_log *log, struct drive_file *file, const char *name,
     struct undo *undo = undo_new(UNDO_BYTES, name, len);
     struct iovec iov = {undo->bytes, len};
     undo->off = off;
-    (void)drive_read(file, &iov, 1, off, false); /* what is past the end was zero */
+    (void)drive_read(file, &iov, 1, off, DRIVE_WAIT); /* what is past the end was zero */
     undo_push(log, undo);
 }
 

@@ -53,7 +53,7 @@ static const char *get(struct drive_file *file, uint64_t off, size_t len)
 {
     static char text[128];
     struct iovec iov = {text, len};
-    ssize_t n = drive_read(file, &iov, 1, off, false);
+    ssize_t n = drive_read(file, &iov, 1, off, DRIVE_WAIT);
 
     cr_assert_geq(n, 0);
     text[n] = 0;
