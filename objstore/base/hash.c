@@ -1,6 +1,7 @@
 /*
- * Digests by OpenSSL, CRCs by crc.c, one interface. Algorithms are fetched once for the process, since a fetch costs
- * more than a small digest; one-shot calls use contexts that each thread keeps until it ends, for the same reason.
+ * Digests by OpenSSL, CRCs by crc.c, XXH by libxxhash, one interface. Algorithms are fetched once for the process,
+ * since a fetch costs more than a small digest; one-shot calls use contexts that each thread keeps until it ends, for
+ * the same reason.
  */
 #include "objstore/base/hash.h"
 
@@ -17,20 +18,27 @@
 #include <xxhash.h>
 #endif
 
+enum family { CRC, MD, XXH };
+
 struct kind_row {
     size_t size;
-    const char *openssl; /* NULL for a CRC */
+    enum family family;
+    const char *openssl; /* MD: its name there */
 };
 
 static const struct kind_row kinds[HASH_KINDS] = {
-    [HASH_NONE] = {0, NULL},  [HASH_MD5] = {16, "MD5"},  [HASH_SHA1] = {20, "SHA1"},   [HASH_SHA256] = {32, "SHA256"},
-    [HASH_CRC32] = {4, NULL}, [HASH_CRC32C] = {4, NULL}, [HASH_CRC64NVME] = {8, NULL},
+    [HASH_NONE] = {0, CRC, NULL},       [HASH_MD5] = {16, MD, "MD5"},       [HASH_SHA1] = {20, MD, "SHA1"},
+    [HASH_SHA256] = {32, MD, "SHA256"}, [HASH_SHA512] = {64, MD, "SHA512"}, [HASH_CRC32] = {4, CRC, NULL},
+    [HASH_CRC32C] = {4, CRC, NULL},     [HASH_CRC64NVME] = {8, CRC, NULL},  [HASH_XXH64] = {8, XXH, NULL},
+    [HASH_XXH3] = {8, XXH, NULL},       [HASH_XXH128] = {16, XXH, NULL},
 };
 
 struct hash {
     enum hash_kind kind;
-    uint64_t crc;
-    EVP_MD_CTX *md; /* NULL for a CRC */
+    uint64_t crc;         /* CRC */
+    EVP_MD_CTX *md;       /* MD */
+    XXH64_state_t *xxh64; /* HASH_XXH64 */
+    XXH3_state_t *xxh3;   /* the other two of XXH */
 };
 
 /* What one thread keeps. */
@@ -130,6 +138,76 @@ static void crc_put(enum hash_kind kind, uint64_t crc, uint8_t *ret_digest)
         put_be64(ret_digest, crc);
 }
 
+/* ---- XXH: its calls fail by misuse alone ---- */
+
+static void xxh128_put(XXH128_hash_t value, uint8_t *ret_digest)
+{
+    put_be64(ret_digest, value.high64);
+    put_be64(ret_digest + 8, value.low64);
+}
+
+static void xxh_reset(struct hash *h)
+{
+    if (h->kind == HASH_XXH64)
+        (void)XXH64_reset(h->xxh64, 0);
+    else if (h->kind == HASH_XXH3)
+        (void)XXH3_64bits_reset(h->xxh3);
+    else
+        (void)XXH3_128bits_reset(h->xxh3);
+}
+
+static void xxh_update(struct hash *h, const void *bytes, size_t len)
+{
+    if (h->kind == HASH_XXH64)
+        (void)XXH64_update(h->xxh64, bytes, len);
+    else if (h->kind == HASH_XXH3)
+        (void)XXH3_64bits_update(h->xxh3, bytes, len);
+    else
+        (void)XXH3_128bits_update(h->xxh3, bytes, len);
+}
+
+static void xxh_final(struct hash *h, uint8_t *ret_digest)
+{
+    if (h->kind == HASH_XXH64)
+        put_be64(ret_digest, XXH64_digest(h->xxh64));
+    else if (h->kind == HASH_XXH3)
+        put_be64(ret_digest, XXH3_64bits_digest(h->xxh3));
+    else
+        xxh128_put(XXH3_128bits_digest(h->xxh3), ret_digest);
+    xxh_reset(h);
+}
+
+static void xxh_once(enum hash_kind kind, const void *bytes, size_t len, uint8_t *ret_digest)
+{
+    if (kind == HASH_XXH64)
+        put_be64(ret_digest, XXH64(bytes, len, 0));
+    else if (kind == HASH_XXH3)
+        put_be64(ret_digest, XXH3_64bits(bytes, len));
+    else
+        xxh128_put(XXH3_128bits(bytes, len), ret_digest);
+}
+
+/* ---- one interface ---- */
+
+/* The state of an XXH with an empty digest, or -ENOMEM. */
+static int xxh_new(struct hash *h)
+{
+    if (h->kind == HASH_XXH64)
+        h->xxh64 = XXH64_createState();
+    else
+        h->xxh3 = XXH3_createState();
+    if (!h->xxh64 && !h->xxh3)
+        return -ENOMEM;
+    xxh_reset(h);
+    return 0;
+}
+
+static int md_start(struct hash *h)
+{
+    h->md = md_new(h->kind);
+    return h->md ? 0 : -ENOMEM;
+}
+
 int hash_new(enum hash_kind kind, struct hash **ret_hash)
 {
     if (hash_size(kind) == 0)
@@ -138,53 +216,82 @@ int hash_new(enum hash_kind kind, struct hash **ret_hash)
     if (!h)
         return -ENOMEM;
     h->kind = kind;
-    if (kinds[kind].openssl && !(h->md = md_new(kind))) {
-        free(h);
-        return -ENOMEM;
-    }
-    *ret_hash = h;
-    return 0;
+    enum family family = kinds[kind].family;
+    int ret = family == MD ? md_start(h) : family == XXH ? xxh_new(h) : 0;
+    if (ret < 0)
+        hash_free(&h);
+    else
+        *ret_hash = h;
+    return ret;
 }
 
 void hash_update(struct hash *h, const void *bytes, size_t len)
 {
-    if (h->md)
+    switch (kinds[h->kind].family) {
+    case MD:
         md_update(h->md, bytes, len);
-    else
+        break;
+    case XXH:
+        xxh_update(h, bytes, len);
+        break;
+    case CRC:
         h->crc = crc_step(h->kind, h->crc, bytes, len);
+        break;
+    }
 }
 
 void hash_final(struct hash *h, uint8_t *ret_digest)
 {
-    if (h->md)
+    switch (kinds[h->kind].family) {
+    case MD:
         md_final(h->md, ret_digest);
-    else
+        break;
+    case XXH:
+        xxh_final(h, ret_digest);
+        break;
+    case CRC:
         crc_put(h->kind, h->crc, ret_digest);
-    h->crc = 0;
+        h->crc = 0;
+        break;
+    }
 }
 
-void hash_free(struct hash **h)
+void hash_free(struct hash **ref)
 {
-    if (!*h)
+    struct hash *h = *ref;
+    if (!h)
         return;
-    EVP_MD_CTX_free((*h)->md);
-    free(*h);
-    *h = NULL;
+    EVP_MD_CTX_free(h->md);
+    XXH64_freeState(h->xxh64);
+    XXH3_freeState(h->xxh3);
+    free(h);
+    *ref = NULL;
+}
+
+static int md_once(enum hash_kind kind, const void *bytes, size_t len, uint8_t *ret_digest)
+{
+    struct contexts *c = contexts_get();
+    if (!c || (!c->md[kind] && !(c->md[kind] = md_new(kind))))
+        return -ENOMEM;
+    md_update(c->md[kind], bytes, len);
+    md_final(c->md[kind], ret_digest);
+    return 0;
 }
 
 int hash_once(enum hash_kind kind, const void *bytes, size_t len, uint8_t *ret_digest)
 {
     if (hash_size(kind) == 0)
         return -EINVAL;
-    if (!kinds[kind].openssl) {
+    switch (kinds[kind].family) {
+    case MD:
+        return md_once(kind, bytes, len, ret_digest);
+    case XXH:
+        xxh_once(kind, bytes, len, ret_digest);
+        break;
+    case CRC:
         crc_put(kind, crc_step(kind, 0, bytes, len), ret_digest);
-        return 0;
+        break;
     }
-    struct contexts *c = contexts_get();
-    if (!c || (!c->md[kind] && !(c->md[kind] = md_new(kind))))
-        return -ENOMEM;
-    md_update(c->md[kind], bytes, len);
-    md_final(c->md[kind], ret_digest);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
  * Hashes: incremental digests under one interface, and XXH3 for what is stored.
- * CRCs are given big-endian, as S3 encodes them; CRC-64/NVME is reflected, polynomial 0xad93d23594c93659.
+ * CRCs and the XXH family (seed 0) are given big-endian, as S3 encodes them; CRC-64/NVME is reflected, polynomial
+ * 0xad93d23594c93659.
  */
 #ifndef CAIRN_BASE_HASH_H
 #define CAIRN_BASE_HASH_H
@@ -15,17 +16,21 @@ enum hash_kind {
     HASH_CRC32,
     HASH_CRC32C,
     HASH_CRC64NVME,
-    HASH_KINDS
+    HASH_SHA512,
+    HASH_XXH64,
+    HASH_XXH3, /* 64 bits */
+    HASH_XXH128,
+    HASH_KINDS /* the numbers are stored with objects: new ones come last */
 };
 
-#define HASH_MAX 32 /* bytes of the longest digest, SHA-256 */
+#define HASH_MAX 64 /* bytes of the longest digest, SHA-512 */
 
 struct hash; /* one running digest; one thread at a time */
 
 /* Bytes of a digest of this kind; 0 for HASH_NONE. */
 size_t hash_size(enum hash_kind kind);
 /* 0, -EINVAL for HASH_NONE; -ENOMEM, also when OpenSSL was set up without the algorithm. */
-int  hash_new(enum hash_kind kind, struct hash **ret_hash);
+int hash_new(enum hash_kind kind, struct hash **ret_hash);
 void hash_update(struct hash *h, const void *bytes, size_t len);
 /* Writes hash_size() bytes and starts over with an empty digest. */
 void hash_final(struct hash *h, uint8_t *ret_digest);

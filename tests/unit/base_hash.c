@@ -11,7 +11,7 @@ struct vector {
     const char *digest;
 };
 
-/* RFC 1321, FIPS 180-4, RFC 3720; the check values of the CRC catalogue. */
+/* RFC 1321, FIPS 180-4, RFC 3720; the check values of the CRC catalogue; xxHash's own of nothing and "abc". */
 static const struct vector vectors[] = {
     {HASH_MD5, "", "d41d8cd98f00b204e9800998ecf8427e"},
     {HASH_MD5, "abc", "900150983cd24fb0d6963f7d28e17f72"},
@@ -20,6 +20,15 @@ static const struct vector vectors[] = {
     {HASH_SHA1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
     {HASH_SHA256, "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
     {HASH_SHA256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+    {HASH_SHA512, "abc",
+     "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+     "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+    {HASH_XXH64, "", "ef46db3751d8e999"},
+    {HASH_XXH64, "abc", "44bc2cf5ad770999"},
+    {HASH_XXH3, "", "2d06800538d394c2"},
+    {HASH_XXH3, "abc", "78af5f94892f3950"},
+    {HASH_XXH128, "", "99aa06d3014798d86001c324468d497f"},
+    {HASH_XXH128, "abc", "06b05ab6733a618578af5f94892f3950"},
     {HASH_CRC32, "", "00000000"},
     {HASH_CRC32, "123456789", "cbf43926"},
     {HASH_CRC32C, "", "00000000"},
