@@ -6,9 +6,16 @@ const struct checksum_algorithm checksum_algorithms[CHECKSUM_ALGORITHMS] = {
     {HASH_CRC32, "CRC32", "x-amz-checksum-crc32", "ChecksumCRC32", true, true},
     {HASH_CRC32C, "CRC32C", "x-amz-checksum-crc32c", "ChecksumCRC32C", true, true},
     {HASH_CRC64NVME, "CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", true, false},
+    {HASH_MD5, "MD5", "x-amz-checksum-md5", "ChecksumMD5", false, true},
     {HASH_SHA1, "SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", false, true},
     {HASH_SHA256, "SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", false, true},
+    {HASH_SHA512, "SHA512", "x-amz-checksum-sha512", "ChecksumSHA512", false, true},
+    {HASH_XXH64, "XXHASH64", "x-amz-checksum-xxhash64", "ChecksumXXHASH64", false, true},
+    {HASH_XXH3, "XXHASH3", "x-amz-checksum-xxhash3", "ChecksumXXHASH3", false, true},
+    {HASH_XXH128, "XXHASH128", "x-amz-checksum-xxhash128", "ChecksumXXHASH128", false, true},
 };
+
+#define HEADER_PREFIX "x-amz-checksum-"
 
 const struct checksum_algorithm *checksum_by_name(struct span name)
 {
@@ -77,26 +84,85 @@ static int read_content_md5(struct s3_call *call, struct checksum_claim *claim)
     struct span text = s3_header(call, "content-md5");
     if (!text.ptr)
         return 0;
-    if (base64_decode(text, claim->md5, sizeof(claim->md5)) != sizeof(claim->md5))
+    if (base64_decode(text, claim->md5, sizeof(claim->md5)) != sizeof(claim->md5)) {
+        s3_error_extra(&call->detail, "Content-MD5", text);
         return s3_fail(call, S3_INVALID_DIGEST, "The Content-MD5 you specified was invalid.");
+    }
     claim->has_md5 = true;
     return 0;
 }
 
-static int read_checksum_headers(struct s3_call *call, struct checksum_claim *claim)
+/* x-amz-checksum-… that tell no digest. */
+static bool is_about_checksums(struct span header)
 {
-    for (size_t i = 0; i < CHECKSUM_ALGORITHMS; i++) {
-        const struct checksum_algorithm *algorithm = &checksum_algorithms[i];
-        struct span text = s3_header(call, algorithm->header);
-        if (!text.ptr)
+    return span_eq_nocase(header, SPAN_LIT(HEADER_PREFIX "algorithm")) ||
+           span_eq_nocase(header, SPAN_LIT(HEADER_PREFIX "type")) ||
+           span_eq_nocase(header, SPAN_LIT(HEADER_PREFIX "mode"));
+}
+
+static int several_checksums(struct s3_call *call)
+{
+    return s3_fail(call, S3_INVALID_REQUEST,
+                   "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+}
+
+int checksum_bad_header(struct s3_call *call, const char *header)
+{
+    return s3_fail(call, S3_INVALID_REQUEST, "Value for %s header is invalid.", header);
+}
+
+int checksum_header_find(struct s3_call *call, const struct checksum_algorithm **ret_algorithm, struct span *ret_text)
+{
+    const struct http_head *head = &call->request->head;
+    const struct span prefix = SPAN_LIT(HEADER_PREFIX);
+    *ret_algorithm = NULL;
+    for (size_t i = 0; i < head->header_count; i++) {
+        struct span name = head->headers[i].name;
+        if (!span_eq_nocase(span_head(name, prefix.len), prefix) || is_about_checksums(name))
             continue;
-        if (claim->hash != HASH_NONE)
+        if (*ret_algorithm)
+            return several_checksums(call);
+        *ret_algorithm = checksum_by_header(name);
+        *ret_text = head->headers[i].value;
+        if (!*ret_algorithm)
             return s3_fail(call, S3_INVALID_REQUEST,
-                           "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
-        if (checksum_parse(algorithm->hash, text, claim->digest) < 0)
-            return s3_fail(call, S3_INVALID_REQUEST, "Value for %s header is invalid.", algorithm->header);
-        claim->hash = algorithm->hash;
+                           "The algorithm type you specified in x-amz-checksum- header is invalid.");
     }
+    return 0;
+}
+
+static int no_such_algorithm(struct s3_call *call)
+{
+    struct buf names = BUF_INIT;
+    for (size_t i = 0; i < CHECKSUM_ALGORITHMS; i++) {
+        buf_add_cstr(&names, i ? ", " : "");
+        buf_add_cstr(&names, checksum_algorithms[i].name);
+    }
+    int ret = s3_fail(call, S3_INVALID_REQUEST,
+                      "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+                      "[" SPAN_FMT "]",
+                      SPAN_ARG(buf_span(&names)));
+    buf_release(&names);
+    return ret;
+}
+
+int checksum_algorithm_read(struct s3_call *call, const char *header, const struct checksum_algorithm **ret_algorithm)
+{
+    struct span name = s3_header(call, header);
+    *ret_algorithm = name.ptr ? checksum_by_name(name) : NULL;
+    return name.ptr && !*ret_algorithm ? no_such_algorithm(call) : 0;
+}
+
+static int read_checksum_header(struct s3_call *call, struct checksum_claim *claim)
+{
+    const struct checksum_algorithm *algorithm;
+    struct span text;
+    int ret = checksum_header_find(call, &algorithm, &text);
+    if (ret < 0 || !algorithm)
+        return ret;
+    if (checksum_parse(algorithm->hash, text, claim->digest) < 0)
+        return checksum_bad_header(call, algorithm->header);
+    claim->hash = algorithm->hash;
     return 0;
 }
 
@@ -109,8 +175,7 @@ static int read_trailer_name(struct s3_call *call, struct checksum_claim *claim)
     if (!algorithm)
         return s3_fail(call, S3_INVALID_REQUEST, "The value specified in the x-amz-trailer header is not supported");
     if (claim->hash != HASH_NONE)
-        return s3_fail(call, S3_INVALID_REQUEST,
-                       "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+        return several_checksums(call);
     claim->hash = algorithm->hash;
     claim->in_trailer = true;
     return 0;
@@ -118,20 +183,16 @@ static int read_trailer_name(struct s3_call *call, struct checksum_claim *claim)
 
 static int check_sdk_algorithm(struct s3_call *call, const struct checksum_claim *claim)
 {
-    struct span name = s3_header(call, "x-amz-sdk-checksum-algorithm");
-    if (!name.ptr)
-        return 0;
-    const struct checksum_algorithm *algorithm = checksum_by_name(name);
-    if (!algorithm)
-        return s3_fail(call, S3_INVALID_REQUEST,
-                       "Checksum algorithm provided is unsupported. Please try again with any "
-                       "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    const struct checksum_algorithm *algorithm;
+    int ret = checksum_algorithm_read(call, "x-amz-sdk-checksum-algorithm", &algorithm);
+    if (ret < 0 || !algorithm)
+        return ret;
     if (claim->hash == HASH_NONE && !claim->has_md5)
         return s3_fail(call, S3_INVALID_REQUEST,
                        "x-amz-sdk-checksum-algorithm specified, but no corresponding "
                        "x-amz-checksum-* or x-amz-trailer headers were found.");
     if (claim->hash != HASH_NONE && claim->hash != algorithm->hash)
-        return s3_fail(call, S3_INVALID_REQUEST, "Value for x-amz-sdk-checksum-algorithm header is invalid.");
+        return checksum_bad_header(call, "x-amz-sdk-checksum-algorithm");
     return 0;
 }
 
@@ -140,7 +201,7 @@ int checksum_claim_read(struct s3_call *call, struct checksum_claim *ret_claim)
     struct checksum_claim claim = {0};
     int ret = read_content_md5(call, &claim);
     if (ret == 0)
-        ret = read_checksum_headers(call, &claim);
+        ret = read_checksum_header(call, &claim);
     if (ret == 0)
         ret = read_trailer_name(call, &claim);
     if (ret == 0)

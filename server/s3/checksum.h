@@ -18,7 +18,7 @@ struct checksum_algorithm {
     bool full_object;    /* a multipart upload may have it so … */
     bool composite;      /* … or so */
 };
-#define CHECKSUM_ALGORITHMS 5
+#define CHECKSUM_ALGORITHMS 10
 extern const struct checksum_algorithm checksum_algorithms[CHECKSUM_ALGORITHMS];
 
 /* NULL when there is none. Names compare without case. */
@@ -28,11 +28,19 @@ const struct checksum_algorithm *checksum_by_hash(enum hash_kind hash);
 const struct checksum_algorithm *checksum_by_header(struct span header);
 
 #define CHECKSUM_DEFAULT HASH_CRC64NVME
-#define CHECKSUM_TEXT_MAX 56 /* base64 of the longest digest, "-10000" and a NUL */
+#define CHECKSUM_TEXT_MAX 96 /* base64 of the longest digest, "-10000" and a NUL */
 /* parts 0: a full-object one. */
 void checksum_text(enum hash_kind hash, const uint8_t *digest, uint32_t parts, char ret_text[CHECKSUM_TEXT_MAX]);
 /* The digest in base64, exactly as long as the algorithm's. 0 or -EINVAL. */
 int checksum_parse(enum hash_kind hash, struct span text, uint8_t ret_digest[HASH_MAX]);
+
+/* The algorithm that a header names (x-amz-checksum-algorithm), NULL without the header. InvalidRequest. */
+int checksum_algorithm_read(struct s3_call *call, const char *header, const struct checksum_algorithm **ret_algorithm);
+/* The one x-amz-checksum-… header with a digest; *ret_algorithm is NULL without one. InvalidRequest when there are
+ * several, or one of an algorithm that is not known: what is not verified must not pass for it. */
+int checksum_header_find(struct s3_call *call, const struct checksum_algorithm **ret_algorithm, struct span *ret_text);
+/* InvalidRequest: the header's value is no digest. */
+int checksum_bad_header(struct s3_call *call, const char *header);
 
 /* What a request says of its body's checksums. */
 struct checksum_claim {

@@ -39,15 +39,6 @@ static int read_directive(struct s3_call *call, const char *header, const char *
     return 0;
 }
 
-static int read_algorithm(struct s3_call *call, struct copy_job *job)
-{
-    struct span name = s3_header(call, "x-amz-checksum-algorithm");
-    job->algorithm = name.ptr ? checksum_by_name(name) : NULL;
-    if (name.ptr && !job->algorithm)
-        return s3_bad_argument(call, "x-amz-checksum-algorithm", name, "Checksum algorithm provided is unsupported.");
-    return 0;
-}
-
 /* A copy onto itself that changes nothing is refused: it is a client's mistake. */
 static int check_itself(struct s3_call *call, const struct copy_job *job)
 {
@@ -72,7 +63,7 @@ static int read_request(struct s3_call *call, struct copy_job *job)
     if (ret == 0)
         ret = read_directive(call, "x-amz-tagging-directive", "Unknown tagging directive.", &job->replace_tags);
     if (ret == 0)
-        ret = read_algorithm(call, job);
+        ret = checksum_algorithm_read(call, "x-amz-checksum-algorithm", &job->algorithm);
     if (ret == 0)
         ret = check_itself(call, job);
     if (ret == 0 && job->replace_metadata)

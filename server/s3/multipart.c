@@ -11,6 +11,13 @@ struct upload_checksum upload_checksum_of(const struct ns_upload *upload)
     return (struct upload_checksum){checksum_by_hash(CHECKSUM_DEFAULT), false, false};
 }
 
+int upload_other_algorithm(struct s3_call *call, const char *expected, const char *actual)
+{
+    return s3_fail(call, S3_INVALID_REQUEST,
+                   "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", expected,
+                   actual);
+}
+
 bool upload_is_object_attr(const struct attr *attr)
 {
     return attr->tag != ATTR_CHECKSUM && attr->tag != ATTR_CHECKSUM_COMPOSITE;
@@ -46,7 +53,7 @@ static int check_type(struct s3_call *call, const struct checksum_algorithm *alg
 {
     bool composite = type.ptr ? span_eq_nocase(type, SPAN_LIT("COMPOSITE")) : algorithm->composite;
     if (type.ptr && !composite && !span_eq_nocase(type, SPAN_LIT("FULL_OBJECT")))
-        return s3_fail(call, S3_INVALID_REQUEST, "Value for x-amz-checksum-type header is invalid.");
+        return checksum_bad_header(call, "x-amz-checksum-type");
     if (composite ? !algorithm->composite : !algorithm->full_object)
         return s3_fail(call, S3_INVALID_REQUEST, "The %s checksum type cannot be used with the %s checksum algorithm.",
                        composite ? "COMPOSITE" : "FULL_OBJECT", algorithm->name);
@@ -57,20 +64,17 @@ static int check_type(struct s3_call *call, const struct checksum_algorithm *alg
 /* The client's choice of checksum is kept, if it makes one, as a checksum without a value. */
 static int read_choice(struct s3_call *call, struct buf *attrs)
 {
-    struct span name = s3_header(call, "x-amz-checksum-algorithm"), type = s3_header(call, "x-amz-checksum-type");
+    const struct checksum_algorithm *algorithm;
+    struct span type = s3_header(call, "x-amz-checksum-type");
     bool composite = false;
-    if (!name.ptr && type.ptr)
+    int ret = checksum_algorithm_read(call, "x-amz-checksum-algorithm", &algorithm);
+    if (ret == 0 && !algorithm && type.ptr)
         return s3_fail(call, S3_INVALID_REQUEST,
                        "The x-amz-checksum-type header can only be used with the "
                        "x-amz-checksum-algorithm header.");
-    if (!name.ptr)
-        return 0;
-    const struct checksum_algorithm *algorithm = checksum_by_name(name);
-    if (!algorithm)
-        return s3_fail(call, S3_INVALID_REQUEST,
-                       "Checksum algorithm provided is unsupported. Please try again with any "
-                       "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
-    int ret = check_type(call, algorithm, type, &composite);
+    if (ret < 0 || !algorithm)
+        return ret;
+    ret = check_type(call, algorithm, type, &composite);
     return ret < 0 ? ret : checksum_add_attr(attrs, algorithm->hash, NULL, composite);
 }
 

@@ -17,6 +17,8 @@ static inline const char *upload_checksum_type(const struct upload_checksum *che
 {
     return checksum->composite ? "COMPOSITE" : "FULL_OBJECT";
 }
+/* InvalidRequest: a digest of another algorithm ("null": none) than the upload was created with. */
+int upload_other_algorithm(struct s3_call *call, const char *expected, const char *actual);
 /* An ns_upload's attributes without that choice: those of the object. */
 bool upload_is_object_attr(const struct attr *attr);
 

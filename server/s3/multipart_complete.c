@@ -25,6 +25,9 @@ struct complete_job {
     size_t count;
     bool has_size; /* x-amz-mp-object-size */
     uint64_t stated_size;
+    const struct checksum_algorithm *claimed; /* of the whole object, or NULL */
+    uint8_t claim[HASH_MAX];
+    uint64_t claimed_parts; /* the "-N" behind it, 0 without */
 
     /* of the last run of the mutation */
     struct upload_checksum checksum;
@@ -41,31 +44,40 @@ struct complete_job {
 
 /* ---- the request ---- */
 
-static int read_part_checksum(const struct xml_node *node, struct named_part *part)
+static int read_part_checksum(struct s3_call *call, const struct xml_node *node, struct named_part *part)
 {
     for (size_t i = 0; i < CHECKSUM_ALGORITHMS; i++) {
         struct span text = xml_child_text(node, checksum_algorithms[i].element);
         if (!text.len)
             continue;
-        if (checksum_parse(checksum_algorithms[i].hash, text, part->digest) < 0)
-            return CAIRN_EBADPART;
+        if (part->algorithm || checksum_parse(checksum_algorithms[i].hash, text, part->digest) < 0)
+            return s3_bad_argument(call, "Checksum", text, "Invalid Base64 or multiple checksums present in request");
         part->algorithm = &checksum_algorithms[i];
     }
     return 0;
 }
 
-static int read_part(const struct xml_node *node, struct named_part *part)
+static int read_part_number(struct s3_call *call, struct span text, uint32_t *ret_number)
 {
     uint64_t number;
-    if (span_to_u64(xml_child_text(node, "PartNumber"), &number) < 0)
+    bool negative = span_starts(text, SPAN_LIT("-"));
+    if (span_to_u64(span_from(text, negative), &number) < 0)
         return S3_MALFORMED_XML;
+    if (negative || number < 1)
+        return s3_bad_argument(call, "PartNumber", text, "PartNumber must be >= 1");
+    if (number > NS_PART_MAX)
+        return CAIRN_EBADPART;
+    *ret_number = (uint32_t)number;
+    return 0;
+}
+
+static int read_part(struct s3_call *call, const struct xml_node *node, struct named_part *part)
+{
     part->etag = etag_bare(xml_child_text(node, "ETag"));
     if (!part->etag.len)
         return S3_MALFORMED_XML;
-    if (number < 1 || number > NS_PART_MAX)
-        return CAIRN_EBADPART;
-    part->number = (uint32_t)number;
-    return read_part_checksum(node, part);
+    int ret = read_part_number(call, xml_child_text(node, "PartNumber"), &part->number);
+    return ret < 0 ? ret : read_part_checksum(call, node, part);
 }
 
 static size_t count_parts(const struct xml_node *root)
@@ -98,7 +110,7 @@ static int read_parts(struct s3_call *call, struct complete_job *job)
     ret = make_room(call, job);
     const struct xml_node *node = xml_child(root, "Part");
     for (size_t i = 0; ret == 0 && node; i++, node = xml_again(node)) {
-        ret = read_part(node, &job->parts[i]);
+        ret = read_part(call, node, &job->parts[i]);
         if (ret == 0 && i > 0 && job->parts[i].number <= job->parts[i - 1].number)
             ret = CAIRN_EPARTORDER;
         job->numbers[i] = job->parts[i].number;
@@ -106,13 +118,31 @@ static int read_parts(struct s3_call *call, struct complete_job *job)
     return ret;
 }
 
+/* The checksum that the request states of the whole object; a composite one may come with its "-N". */
+static int read_claim(struct s3_call *call, struct complete_job *job)
+{
+    struct span text, type = s3_header(call, "x-amz-checksum-type");
+    if (type.ptr && !span_eq_nocase(type, SPAN_LIT("COMPOSITE")) && !span_eq_nocase(type, SPAN_LIT("FULL_OBJECT")))
+        return checksum_bad_header(call, "x-amz-checksum-type");
+    int ret = checksum_header_find(call, &job->claimed, &text);
+    if (ret < 0 || !job->claimed)
+        return ret;
+    struct span digest = span_cut(&text, '-');
+    if (checksum_parse(job->claimed->hash, digest, job->claim) < 0 ||
+        (text.ptr && (span_to_u64(text, &job->claimed_parts) < 0 || job->claimed_parts == 0)))
+        return checksum_bad_header(call, job->claimed->header);
+    return 0;
+}
+
 static int read_complete(struct s3_call *call, struct complete_job *job)
 {
     struct span size = s3_header(call, "x-amz-mp-object-size");
     job->has_size = size.ptr != NULL;
     if (size.ptr && span_to_u64(size, &job->stated_size) < 0)
-        return s3_fail(call, S3_INVALID_REQUEST, "Value for x-amz-mp-object-size header is invalid.");
-    int ret = s3_write_cond(call, &job->cond);
+        return checksum_bad_header(call, "x-amz-mp-object-size");
+    int ret = read_claim(call, job);
+    if (ret == 0)
+        ret = s3_write_cond(call, &job->cond);
     return ret < 0 ? ret : read_parts(call, job);
 }
 
@@ -126,9 +156,9 @@ static int check_stated(struct complete_job *job, const struct named_part *named
     if (hex_decode(named->etag, md5, sizeof(md5)) < 0 || memcmp(md5, part->md5, sizeof(md5)) != 0)
         return CAIRN_EBADPART;
     if (!named->algorithm)
-        return 0;
+        return job->checksum.asked && job->checksum.composite ? S3_PART_CHECKSUM_MISSING : 0;
     if (found->algorithm != named->algorithm)
-        return job->checksum.asked ? CAIRN_EBADPART : 0;
+        return job->checksum.asked ? S3_PART_CHECKSUM_OTHER : 0;
     return memcmp(found->digest.ptr, named->digest, hash_size(named->algorithm->hash)) == 0 ? 0 : CAIRN_EBADPART;
 }
 
@@ -204,21 +234,23 @@ static int object_digest(struct complete_job *job, uint8_t ret_digest[HASH_MAX])
     return 0;
 }
 
-/* The checksum that the request states of the whole object; a composite one may come with its "-N". */
 static int check_object_claim(struct complete_job *job, const uint8_t *digest)
 {
     const struct upload_checksum *checksum = &job->checksum;
-    struct span text = s3_header(job->call, checksum->algorithm->header);
-    struct span type = s3_header(job->call, "x-amz-checksum-type");
-    uint8_t stated[HASH_MAX];
-    if (checksum->asked && type.ptr && !span_eq_nocase(type, span_cstr(upload_checksum_type(checksum))))
-        return S3_CHECKSUM_TYPE_MISMATCH;
-    if (!text.ptr)
+    if (!job->claimed)
         return 0;
-    struct span value = span_cut(&text, '-');
-    if (checksum_parse(checksum->algorithm->hash, value, stated) < 0)
-        return S3_INVALID_CHECKSUM;
-    return memcmp(stated, digest, hash_size(checksum->algorithm->hash)) == 0 ? 0 : S3_BAD_DIGEST;
+    if (job->claimed != checksum->algorithm)
+        return S3_CHECKSUM_OTHER;
+    bool same_parts = !job->claimed_parts || (checksum->composite && job->claimed_parts == job->count);
+    return same_parts && memcmp(job->claim, digest, hash_size(checksum->algorithm->hash)) == 0 ? 0 : S3_BAD_DIGEST;
+}
+
+static int check_type(struct complete_job *job)
+{
+    struct span type = s3_header(job->call, "x-amz-checksum-type");
+    return !job->checksum.asked || !type.ptr || span_eq_nocase(type, span_cstr(upload_checksum_type(&job->checksum)))
+               ? 0
+               : S3_CHECKSUM_TYPE_MISMATCH;
 }
 
 static int make_attrs(struct complete_job *job, const struct ns_upload *upload)
@@ -259,7 +291,9 @@ static int complete_upload(struct ns_txn *txn, void *arg)
     if (ret < 0)
         return ret == CAIRN_ENOUPLOAD ? completed_before(job, txn) : ret;
     job->checksum = upload_checksum_of(&upload);
-    ret = check_parts(job, txn, &upload);
+    ret = check_type(job);
+    if (ret == 0)
+        ret = check_parts(job, txn, &upload);
     if (ret == 0)
         ret = make_attrs(job, &upload);
     struct ns_put put = {.attrs = buf_span(&job->attrs),
@@ -277,11 +311,38 @@ static int complete_upload(struct ns_txn *txn, void *arg)
 /* ---- the reply ---- */
 
 /* Words for what the mutation found; they are made here, since it may run more than once. */
+static int explain_checksum(struct s3_call *call, const struct complete_job *job, int error)
+{
+    const struct named_part *part = &job->parts[job->failed];
+    const char *expected = job->checksum.algorithm->name;
+    switch (error) {
+    case S3_PART_CHECKSUM_MISSING:
+        return s3_fail(call, error,
+                       "The upload was created using a %s checksum. The complete request must include the checksum "
+                       "for each part. It was missing for part %u in the request.",
+                       expected, part->number);
+    case S3_PART_CHECKSUM_OTHER:
+        return s3_fail(call, error, "The %s you specified for part %u did not match what we received.",
+                       part->algorithm->name, part->number);
+    case S3_CHECKSUM_OTHER:
+        return upload_other_algorithm(call, expected, job->claimed->name);
+    case S3_CHECKSUM_TYPE_MISMATCH:
+        return s3_fail(call, error,
+                       "The upload was created using the %s checksum mode. The complete request must use the same "
+                       "checksum mode.",
+                       upload_checksum_type(&job->checksum));
+    case S3_BAD_DIGEST:
+        return s3_fail(call, error, "The %s you specified did not match the calculated checksum.", expected);
+    default:
+        return error;
+    }
+}
+
 static int explain(struct s3_call *call, const struct complete_job *job, int error)
 {
     struct arena *arena = &call->request->arena;
     struct s3_error_detail *detail = &call->detail;
-    uint32_t number = job->count ? job->parts[job->failed].number : 0;
+    uint32_t number = job->parts ? job->parts[job->failed].number : 0;
     switch (error) {
     case CAIRN_EPARTSMALL:
         s3_error_extra(detail, "ProposedSize", arena_printf(arena, "%llu", (unsigned long long)job->failed_part.size));
@@ -299,11 +360,8 @@ static int explain(struct s3_call *call, const struct complete_job *job, int err
         return s3_fail(call, error,
                        "The provided 'x-amz-mp-object-size' header value %llu does not match what was computed: %llu",
                        (unsigned long long)job->stated_size, (unsigned long long)job->size);
-    case S3_BAD_DIGEST:
-        return s3_fail(call, error, "The %s you specified did not match the calculated checksum.",
-                       job->checksum.algorithm->name);
     default:
-        return error;
+        return job->checksum.algorithm ? explain_checksum(call, job, error) : error;
     }
 }
 

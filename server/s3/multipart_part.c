@@ -25,13 +25,13 @@ static int look_up_upload(struct s3_call *call, struct upload_checksum *ret_chec
     return ret;
 }
 
+/* An upload that asked for an algorithm takes no other, and one of digests of digests wants every part's. */
 static int check_claim(struct s3_call *call, const struct upload_checksum *checksum, const struct checksum_claim *claim)
 {
-    if (!checksum->asked || claim->hash == HASH_NONE || claim->hash == checksum->algorithm->hash)
+    const struct checksum_algorithm *claimed = checksum_by_hash(claim->hash);
+    if (!checksum->asked || claimed == checksum->algorithm || (!claimed && !checksum->composite))
         return 0;
-    return s3_fail(call, S3_INVALID_REQUEST,
-                   "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
-                   checksum->algorithm->name, checksum_by_hash(claim->hash)->name);
+    return upload_other_algorithm(call, checksum->algorithm->name, claimed ? claimed->name : "null");
 }
 
 /* The checksum that the object needs comes first; the client's own, where it differs, is kept for ListParts. */

@@ -77,7 +77,9 @@
     X(S3_REQUEST_TIME_TOO_SKEWED,            403, "RequestTimeTooSkewed",                "The difference between the request time and the current time is too large.") \
     X(S3_SHA256_MISMATCH,                    400, "XAmzContentSHA256Mismatch",           "The provided 'x-amz-content-sha256' header does not match what was computed.") \
     X(S3_CHECKSUM_TYPE_MISMATCH,             400, "InvalidRequest",                      "The checksum type of the request is not the one that the upload was created with.") \
-    X(S3_INVALID_CHECKSUM,                   400, "InvalidRequest",                      "The checksum that you specified is not valid.") \
+    X(S3_CHECKSUM_OTHER,                     400, "InvalidRequest",                      "The checksum is of another algorithm than the upload was created with.") \
+    X(S3_PART_CHECKSUM_MISSING,              400, "InvalidRequest",                      "The complete request must include the checksum for each part.") \
+    X(S3_PART_CHECKSUM_OTHER,                400, "BadDigest",                           "The checksum of a part is of another algorithm than the upload was created with.") \
     X(S3_OBJECT_SIZE_MISMATCH,               400, "InvalidRequest",                      "The object is not of the size that you specified.") \
     X(S3_SIGNATURE_MISMATCH,                 403, "SignatureDoesNotMatch",               "The request signature we calculated does not match the signature you provided. Check your key and signing method.") \
     X(S3_SLOW_DOWN,                          503, "SlowDown",                            "Please reduce your request rate.") \

@@ -239,7 +239,7 @@ def test_deletions_that_are_none(daemon, documents, document, status, code):
 
 
 @pytest.mark.parametrize("part", [b"", b"<Part/>", b"<Part><PartNumber>x</PartNumber><ETag>e</ETag></Part>", b"<Part><PartNumber>1</PartNumber></Part>",
-                                  b"<Part><PartNumber>-1</PartNumber><ETag>e</ETag></Part>", b"<Part><PartNumber>99999999999999999999</PartNumber><ETag>e</ETag></Part>"])
+                                  b"<Part><PartNumber>-x</PartNumber><ETag>e</ETag></Part>", b"<Part><PartNumber>99999999999999999999</PartNumber><ETag>e</ETag></Part>"])
 def test_completions_that_are_none(daemon, documents, part):
     method, path, query, _ = documents[3]
     reply = daemon.raw(method, path, query=query, body=b"<CompleteMultipartUpload>" + part + b"</CompleteMultipartUpload>")

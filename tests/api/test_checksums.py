@@ -38,6 +38,8 @@ ALGORITHMS = {
     "crc32": crc32, "crc32c": crc32c, "crc64nvme": crc64nvme,
     "sha1": lambda body: b64(hashlib.sha1(body).digest()),
     "sha256": lambda body: b64(hashlib.sha256(body).digest()),
+    "sha512": lambda body: b64(hashlib.sha512(body).digest()),
+    "md5": lambda body: b64(hashlib.md5(body).digest()),
 }
 
 
@@ -60,6 +62,20 @@ def test_a_checksum_is_verified_stored_and_returned(daemon, bucket, name, size):
         assert header not in part.headers, "a range has no checksum of its own"
 
 
+@pytest.mark.parametrize("name,of_nothing,of_abc", [
+    ("xxhash64", "ef46db3751d8e999", "44bc2cf5ad770999"),
+    ("xxhash3", "2d06800538d394c2", "78af5f94892f3950"),
+    ("xxhash128", "99aa06d3014798d86001c324468d497f", "06b05ab6733a618578af5f94892f3950"),
+])
+def test_the_published_values_of_xxhash(daemon, bucket, name, of_nothing, of_abc):
+    header = f"x-amz-checksum-{name}"
+    for body, value in (b"", of_nothing), (b"abc", of_abc):
+        good = b64(bytes.fromhex(value))
+        assert daemon.raw("PUT", f"/{bucket}/k", body=body + b"!", headers={header: good}).code == "BadDigest"
+        assert daemon.raw("PUT", f"/{bucket}/k", body=body, headers={header: good}).headers[header] == good
+        assert daemon.raw("HEAD", f"/{bucket}/k", headers={"x-amz-checksum-mode": "ENABLED"}).headers[header] == good
+
+
 def test_without_one_the_store_makes_its_own(daemon, bucket):
     body = body_of(1000)
     assert daemon.raw("PUT", f"/{bucket}/k", body=body).headers["x-amz-checksum-crc64nvme"] == crc64nvme(body)
@@ -72,6 +88,8 @@ def test_without_one_the_store_makes_its_own(daemon, bucket):
     ({"x-amz-sdk-checksum-algorithm": "SHA256", "x-amz-checksum-crc32": crc32(b"x")}, "InvalidRequest"),
     ({"x-amz-sdk-checksum-algorithm": "SHA256"}, "InvalidRequest"),
     ({"x-amz-sdk-checksum-algorithm": "ROT13", "x-amz-checksum-crc32": crc32(b"x")}, "InvalidRequest"),
+    ({"x-amz-checksum-rot13": "AAAA"}, "InvalidRequest"),
+    ({"x-amz-checksum-crc32": ""}, "InvalidRequest"),
     ({"content-md5": "AAAA"}, "InvalidDigest"),
     ({"content-md5": "rubbish"}, "InvalidDigest"),
     ({"content-md5": b64(hashlib.md5(b"y").digest())}, "BadDigest"),

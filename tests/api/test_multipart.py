@@ -114,6 +114,8 @@ def test_completion_is_checked(daemon, s3, bucket, raises):
     refused(400, "InvalidPart", (1, two))
     refused(400, "InvalidPart", (1, '"nonsense"'))
     refused(400, "InvalidPart", (3, one))
+    refused(400, "InvalidArgument", (0, one))
+    refused(400, "InvalidArgument", (-1, one))
     for bad in b"", b"<CompleteMultipartUpload/>", b"<Complete", b"<Other/>", b"<CompleteMultipartUpload><Part><PartNumber>x</PartNumber><ETag>a</ETag></Part></CompleteMultipartUpload>":
         reply = daemon.raw("POST", f"/{bucket}/k", query=f"uploadId={upload_id}", body=bad)
         assert (reply.status, reply.code) == (400, "MalformedXML"), bad
@@ -240,7 +242,7 @@ def sha256(body):
 
 def test_composite_checksums(daemon, bucket):
     bodies = [body_of(MIN), b"end"]
-    for algorithm, digest in ("CRC32", crc), ("SHA256", sha256):
+    for algorithm, digest in ("CRC32", crc), ("SHA256", sha256), ("SHA512", lambda body: hashlib.sha512(body).digest()), ("MD5", lambda body: hashlib.md5(body).digest()):
         want = b64(digest(b"".join(digest(b) for b in bodies))) + "-2"
         created, reply = checked_upload(daemon, bucket, "k", bodies, algorithm, None, digest)
         assert created.headers["x-amz-checksum-type"] == "COMPOSITE"
@@ -260,20 +262,52 @@ def test_full_object_checksums(daemon, bucket):
     assert (reply.status, reply.code) == (400, "BadDigest")
 
 
-def test_checksum_choices_are_checked(daemon, bucket):
-    def create(**headers):
-        return daemon.raw("POST", f"/{bucket}/k", query="uploads", headers={f"x-amz-checksum-{k}": v for k, v in headers.items()})
+def create_checked(daemon, bucket, **headers):
+    return daemon.raw("POST", f"/{bucket}/k", query="uploads", headers={f"x-amz-checksum-{k}": v for k, v in headers.items()})
 
-    for bad in {"algorithm": "MD5"}, {"type": "COMPOSITE"}, {"algorithm": "SHA1", "type": "FULL_OBJECT"}, {"algorithm": "CRC64NVME", "type": "COMPOSITE"}:
-        assert (create(**bad).status, create(**bad).code) == (400, "InvalidRequest"), bad
-    upload_id = create(algorithm="SHA256").text("UploadId")
-    query = f"partNumber=1&uploadId={upload_id}"
+
+def test_checksum_choices_are_checked(daemon, bucket):
+    for bad in {"algorithm": "MD4"}, {"type": "COMPOSITE"}, {"algorithm": "SHA1", "type": "FULL_OBJECT"}, {"algorithm": "CRC64NVME", "type": "COMPOSITE"}, \
+            {"algorithm": "XXHASH3", "type": "FULL_OBJECT"}, {"algorithm": "CRC32", "type": "HALF"}:
+        reply = create_checked(daemon, bucket, **bad)
+        assert (reply.status, reply.code) == (400, "InvalidRequest"), bad
+
+
+def test_parts_of_a_composite_checksum_bring_theirs(daemon, bucket):
+    query = f"partNumber=1&uploadId={create_checked(daemon, bucket, algorithm='SHA256').text('UploadId')}"
     assert daemon.raw("PUT", f"/{bucket}/k", query=query, body=b"x", headers={"x-amz-checksum-crc32": b64(crc(b"x"))}).code == "InvalidRequest"
+    assert daemon.raw("PUT", f"/{bucket}/k", query=query, body=b"x").code == "InvalidRequest"
+    query = f"partNumber=1&uploadId={create_checked(daemon, bucket, algorithm='CRC32', type='FULL_OBJECT').text('UploadId')}"
     part = daemon.raw("PUT", f"/{bucket}/k", query=query, body=b"x")
-    assert part.headers["x-amz-checksum-sha256"] == b64(sha256(b"x"))
-    document = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>".encode()
-    reply = daemon.raw("POST", f"/{bucket}/k", query=f"uploadId={upload_id}", body=document)
-    assert (reply.status, reply.text("ChecksumSHA256")) == (200, b64(sha256(sha256(b"x"))) + "-1")
+    assert part.headers["x-amz-checksum-crc32"] == b64(crc(b"x")), "where the whole is meant, the store computes"
+
+
+@pytest.mark.parametrize("kind,part,headers,code", [
+    ("COMPOSITE", "", {}, "InvalidRequest"),
+    ("COMPOSITE", f"<ChecksumCRC32>{b64(crc(b'y'))}</ChecksumCRC32>", {}, "InvalidPart"),
+    ("COMPOSITE", "<ChecksumCRC32>rubbish</ChecksumCRC32>", {}, "InvalidArgument"),
+    ("COMPOSITE", f"<ChecksumCRC32>{b64(crc(b'x'))}</ChecksumCRC32><ChecksumSHA1>{b64(bytes(20))}</ChecksumSHA1>", {}, "InvalidArgument"),
+    ("FULL_OBJECT", f"<ChecksumSHA1>{b64(bytes(20))}</ChecksumSHA1>", {}, "BadDigest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-type": "COMPOSITE"}, "InvalidRequest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-type": "HALF"}, "InvalidRequest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-crc32": "rubbish"}, "InvalidRequest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-crc32": b64(crc(b"x")) + "-1"}, "BadDigest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-crc32": b64(crc(b"y"))}, "BadDigest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-sha1": b64(bytes(20))}, "InvalidRequest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-rot13": "AAAA"}, "InvalidRequest"),
+    ("FULL_OBJECT", "", {"x-amz-checksum-crc32": b64(crc(b"x")), "x-amz-checksum-sha1": b64(bytes(20))}, "InvalidRequest"),
+    ("COMPOSITE", f"<ChecksumCRC32>{b64(crc(b'x'))}</ChecksumCRC32>", {"x-amz-checksum-crc32": b64(crc(crc(b"x"))) + "-2"}, "BadDigest"),
+    ("COMPOSITE", f"<ChecksumCRC32>{b64(crc(b'x'))}</ChecksumCRC32>", {"x-amz-checksum-crc32": b64(crc(crc(b"x"))) + "-x"}, "InvalidRequest"),
+    ("COMPOSITE", f"<ChecksumCRC32>{b64(crc(b'x'))}</ChecksumCRC32>", {"x-amz-checksum-crc32": b64(crc(crc(b"x"))) + "-1", "x-amz-checksum-type": "composite"}, None),
+    ("FULL_OBJECT", "", {"x-amz-checksum-crc32": b64(crc(b"x")), "x-amz-checksum-type": "FULL_OBJECT"}, None),
+])
+def test_the_checksums_of_a_completion_are_checked(daemon, bucket, kind, part, headers, code):
+    upload_id = create_checked(daemon, bucket, algorithm="CRC32", type=kind).text("UploadId")
+    etag = daemon.raw("PUT", f"/{bucket}/k", query=f"partNumber=1&uploadId={upload_id}", body=b"x", headers={"x-amz-checksum-crc32": b64(crc(b"x"))}).headers["etag"]
+    document = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{part}</Part></CompleteMultipartUpload>".encode()
+    reply = daemon.raw("POST", f"/{bucket}/k", query=f"uploadId={upload_id}", body=document, headers=headers)
+    assert (reply.status, reply.code) == ((400, code) if code else (200, None)), reply
+    assert daemon.raw("GET", f"/{bucket}/k").status == (404 if code else 200)
 
 
 def test_an_upload_without_a_choice_has_the_crc64nvme_of_the_whole(daemon, s3, bucket):
