@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 
+#include "objstore/base/clock.h"
 #include "objstore/base/errors.h"
 #include "server/auth/body_stages.h"
 #include "server/auth/hosts.h"
 #include "server/auth/key_cache.h"
 #include "server/s3/s3_error.h"
+#include "server/wire/date.h"
 
 struct auth {
     struct credentials *credentials;
@@ -73,6 +75,13 @@ static bool is_query_v4(const struct check *c)
     return c->stated.source == SIGV4_QUERY && !uri_query_has(&c->request->query, "AWSAccessKeyId");
 }
 
+static void add_time(struct check *c, const char *element, int64_t ns)
+{
+    char text[DATE_MS_SIZE];
+    date_format_ms(ns, text);
+    s3_error_extra(&c->detail, element, arena_dup(&c->request->arena, span_cstr(text)));
+}
+
 /* The S3 error for what a check found; detail names what was wrong. */
 static int sigv4_error(struct check *c, enum sigv4_status status, struct span detail)
 {
@@ -106,6 +115,8 @@ static int sigv4_error(struct check *c, enum sigv4_status status, struct span de
         return S3_ACCESS_DENIED;
     case SIGV4_EXPIRED:
         c->detail.message = SPAN_LIT("Request has expired");
+        add_time(c, "Expires", c->stated.time_ns + c->stated.expires_s * NS_PER_SEC);
+        add_time(c, "ServerTime", c->request->now);
         return S3_ACCESS_DENIED;
     case SIGV4_UNSIGNED_HEADER:
         c->detail.message = SPAN_LIT("There were headers present in the request which were not signed");
@@ -114,6 +125,7 @@ static int sigv4_error(struct check *c, enum sigv4_status status, struct span de
     case SIGV4_SKEWED:
         c->detail.message = SPAN_EMPTY;
         s3_error_extra(&c->detail, "RequestTime", span_cstr(c->stated.timestamp));
+        add_time(c, "ServerTime", c->request->now);
         s3_error_extra(&c->detail, "MaxAllowedSkewMilliseconds", SPAN_LIT("900000"));
         return S3_REQUEST_TIME_TOO_SKEWED;
     case SIGV4_MISSING_HEADER:
@@ -200,6 +212,7 @@ static int parse(struct check *c, struct span authorization)
     if (in_header && !span_starts(authorization, SPAN_LIT("AWS"))) {
         c->detail.message = SPAN_LIT("Unsupported Authorization Type");
         s3_error_extra(&c->detail, "ArgumentName", SPAN_LIT("Authorization"));
+        s3_error_extra(&c->detail, "ArgumentValue", span_cut(&authorization, ' '));
         return S3_INVALID_ARGUMENT;
     }
     if (in_header && in_query) {
@@ -262,10 +275,8 @@ static int stream_body(struct check *c, enum sigv4_payload kind)
 {
     uint64_t length;
     struct span text = http_head_get(&c->request->head, "x-amz-decoded-content-length");
-    if (!text.ptr)
-        return S3_MISSING_CONTENT_LENGTH;
     if (span_to_u64(text, &length) < 0)
-        return S3_INVALID_ARGUMENT;
+        return S3_MISSING_CONTENT_LENGTH;
     if (kind == SIGV4_PAYLOAD_STREAM_UNSIGNED_TRAILER)
         return body_stage_aws_chunked(c->request, kind, NULL, length);
     if (!c->identity)

@@ -179,7 +179,8 @@ static void put_framing(struct http_exchange *x)
     const struct http_head *head = &x->request.head;
     bool until_close = false;
     if (r->length != HTTP_LENGTH_UNKNOWN) {
-        if (r->status != 204 && !(r->status == 304 && r->length == 0)) {
+        if (r->status != 204 &&
+            r->status != 304) { /* of a 304 it would be the object's, which some peers then wait for */
             buf_add_span(&r->out, SPAN_LIT("Content-Length: "));
             buf_add_u64(&r->out, r->length);
             buf_add_span(&r->out, SPAN_LIT("\r\n"));

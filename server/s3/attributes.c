@@ -48,8 +48,9 @@ static int read_wanted(struct s3_call *call, unsigned *ret_wanted)
     size_t at = 0;
     while (http_head_next(&call->request->head, SPAN_LIT("x-amz-object-attributes"), &at, &value)) {
         while (value.ptr) {
-            unsigned bit = attribute_bit(span_trim(span_cut(&value, ',')));
-            if (!bit)
+            struct span name = span_trim(span_cut(&value, ','));
+            unsigned bit = attribute_bit(name);
+            if (!bit && name.len)
                 return s3_fail(call, S3_INVALID_ARGUMENT, "Invalid attribute name specified.");
             wanted |= bit;
         }

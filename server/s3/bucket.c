@@ -12,6 +12,7 @@
 
 struct bucket_page {
     struct span prefix, after;
+    bool elsewhere; /* bucket-region is not ours: there are none */
     uint64_t max;
     struct span last; /* the last bucket told */
     bool truncated;
@@ -31,7 +32,7 @@ static int write_buckets(struct s3_call *call, struct ns_txn *txn, struct bucket
 {
     struct span name = page->after;
     struct inode bucket;
-    for (uint64_t count = 0;;) {
+    for (uint64_t count = 0; !page->elsewhere;) {
         int ret = ns_bucket_next(txn, name, &call->request->arena, &name, &bucket);
         if (ret < 0)
             return ret == CAIRN_ENOBUCKET ? 0 : ret;
@@ -46,13 +47,16 @@ static int write_buckets(struct s3_call *call, struct ns_txn *txn, struct bucket
         if (ret < 0)
             return ret;
     }
+    return 0;
 }
 
 static int read_bucket_page(struct s3_call *call, struct bucket_page *ret_page)
 {
-    struct bucket_page page = {.prefix = s3_query(call, "prefix")};
-    int ret = s3_query_count(call, "max-buckets", LIST_BUCKETS_MAX, LIST_BUCKETS_MAX, &page.max);
-    if (ret == 0 && page.max == 0)
+    struct span region = s3_query(call, "bucket-region");
+    struct bucket_page page = {.prefix = s3_query(call, "prefix"),
+                               .elsewhere = region.len && !span_eq(region, call->s3->options.region)};
+    int ret = s3_query_count(call, "max-buckets", LIST_BUCKETS_MAX, LIST_BUCKETS_MAX + 1, &page.max);
+    if (ret == 0 && (page.max == 0 || page.max > LIST_BUCKETS_MAX))
         ret = s3_bad_argument(call, "max-buckets", s3_query(call, "max-buckets"),
                               "Argument max-buckets must be an integer between 1 and 10000");
     if (ret == 0)
@@ -104,11 +108,14 @@ static int create_bucket(struct ns_txn *txn, void *arg)
     return ns_bucket_create(txn, call->bucket, (struct ns_owner){.mode = 0755}, SPAN_EMPTY, &bucket);
 }
 
-/* The region of CreateBucketConfiguration must be ours; AWS calls eu-west-1 "EU" too. */
+/* The region of CreateBucketConfiguration must be ours; AWS calls eu-west-1 "EU" too. What else it may hold is not to
+ * be had here. */
 static int check_location(struct s3_call *call)
 {
     const struct xml_node *root;
     int ret = s3_read_xml(call, "CreateBucketConfiguration", S3_DIGESTS_OF_BODY, &root);
+    if (ret == 0 && (xml_child(root, "Tags") || xml_child(root, "Bucket") || xml_child(root, "Location")))
+        return s3_fail(call, S3_NOT_IMPLEMENTED, "Tags of buckets and directory buckets are not implemented.");
     struct span location = ret == 0 ? xml_child_text(root, "LocationConstraint") : SPAN_EMPTY;
     if (ret < 0 || !location.len || span_eq(location, call->s3->options.region) ||
         (span_is(location, "EU") && span_is(call->s3->options.region, "eu-west-1")))
@@ -120,11 +127,15 @@ static int check_location(struct s3_call *call)
 static int check_bucket_options(struct s3_call *call)
 {
     struct span ownership = s3_header(call, "x-amz-object-ownership");
+    if (ownership.ptr && !span_is(ownership, "BucketOwnerEnforced") && !span_is(ownership, "BucketOwnerPreferred") &&
+        !span_is(ownership, "ObjectWriter"))
+        return s3_bad_argument(call, "x-amz-object-ownership", ownership, "Invalid x-amz-object-ownership header");
     if (span_eq_nocase(s3_header(call, "x-amz-bucket-object-lock-enabled"), SPAN_LIT("true")))
         return s3_fail(call, S3_NOT_IMPLEMENTED, "Object Lock is not implemented.");
     if (ownership.ptr && !span_is(ownership, "BucketOwnerEnforced"))
         return s3_fail(call, S3_NOT_IMPLEMENTED, "Buckets have the object ownership BucketOwnerEnforced.");
-    return headers_check_write(call);
+    int ret = headers_check_write(call);
+    return ret == S3_ACL_NOT_SUPPORTED ? S3_BUCKET_ACL_WITH_OWNERSHIP : ret;
 }
 
 int s3_create_bucket(struct s3_call *call)

@@ -1,12 +1,27 @@
 #include "server/s3/headers.h"
 #include "server/wire/xml_in.h"
 
+/* The bucket, and the object where the request names one. */
+static int target_exists(struct s3_call *call)
+{
+    struct ns_txn *txn;
+    struct inode bucket, object;
+    int ret = s3_view_begin(call, &txn);
+    if (ret < 0)
+        return ret;
+    ret = s3_find_bucket(call, txn, &bucket);
+    if (ret == 0 && call->key.len)
+        ret = ns_key_find(txn, bucket.ino, call->key, &object);
+    ns_view_end(&txn);
+    return ret;
+}
+
 /* The configurations that a bucket here does not have: reads answer as S3 does for an unconfigured bucket, removing one
  * succeeds, and setting one is refused, so that nobody takes it for being in force. */
 int s3_config_answer(struct s3_call *call)
 {
     struct buf xml = BUF_INIT;
-    int ret = s3_bucket_exists(call);
+    int ret = target_exists(call);
     if (ret < 0)
         return ret;
     if (call->op->answer)
@@ -24,20 +39,6 @@ int s3_not_implemented(struct s3_call *call)
 }
 
 /* ---- ACLs: everything belongs to the owner, who has full control ---- */
-
-static int target_exists(struct s3_call *call)
-{
-    struct ns_txn *txn;
-    struct inode bucket, object;
-    int ret = s3_view_begin(call, &txn);
-    if (ret < 0)
-        return ret;
-    ret = s3_find_bucket(call, txn, &bucket);
-    if (ret == 0 && call->key.len)
-        ret = ns_key_find(txn, bucket.ino, call->key, &object);
-    ns_view_end(&txn);
-    return ret;
-}
 
 int s3_get_acl(struct s3_call *call)
 {
@@ -62,21 +63,23 @@ int s3_get_acl(struct s3_call *call)
     return s3_reply_xml(call, &xml);
 }
 
-/* A document that grants what stands anyway: full control to the owner, nothing to others. */
+/* A document that grants what stands anyway: full control to the owner, nothing less and nothing to others. */
 static int check_acl_document(struct s3_call *call)
 {
     const struct xml_node *policy;
     int ret = s3_read_xml(call, "AccessControlPolicy", S3_DIGESTS_OF_BODY, &policy);
     if (ret < 0 || !policy)
         return ret < 0 ? ret : S3_MISSING_SECURITY_HEADER;
-    const struct xml_node *list = xml_child(policy, "AccessControlList");
-    for (const struct xml_node *grant = xml_child(list, "Grant"); grant; grant = xml_again(grant)) {
+    const struct xml_node *list = xml_child(policy, "AccessControlList"), *grant = xml_child(list, "Grant");
+    if (!list || !grant)
+        return list ? S3_ACL_NOT_SUPPORTED : S3_MALFORMED_ACL;
+    for (; grant; grant = xml_again(grant)) {
         const struct xml_node *grantee = xml_child(grant, "Grantee");
         if (!span_is(xml_child_text(grant, "Permission"), "FULL_CONTROL") ||
             !span_eq(xml_child_text(grantee, "ID"), call->s3->options.owner_id))
             return S3_ACL_NOT_SUPPORTED;
     }
-    return list ? 0 : S3_MALFORMED_ACL;
+    return 0;
 }
 
 /* The ACL that stands anyway may be set, canned or as a document, since clients put back what they read; any other is

@@ -1,5 +1,6 @@
 #include "server/s3/copy.h"
 
+#include "objstore/namespace/name.h"
 #include "server/s3/hasher.h"
 #include "server/wire/uri.h"
 
@@ -11,6 +12,8 @@ int copy_source_read(struct s3_call *call, struct copy_source *ret_source)
     if (ret == CAIRN_ESYNTAX || (ret == 0 && (!source.bucket.len || !source.key.len)))
         return s3_bad_argument(call, "x-amz-copy-source", header,
                                "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+    if (ret == 0 && !name_is_bucket(source.bucket))
+        return s3_bad_argument(call, "x-amz-copy-source", header, "Invalid copy source bucket name");
     if (ret == 0)
         ret = s3_check_version_id(call, version);
     if (ret == 0)

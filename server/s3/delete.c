@@ -11,7 +11,8 @@
  */
 #define BATCH 100 /* keys of one mutation: a mutation must be short */
 
-/* What must hold of the object for it to go; a zeroed one asks for nothing. */
+/* What must hold of the object for it to go; a zeroed one asks for nothing. Size and time hold of an object that is not
+ * there, a tag does not. */
 struct delete_cond {
     struct span etag; /* .ptr NULL: any */
     bool has_mtime, has_size;
@@ -24,7 +25,7 @@ static int check_delete(const struct inode *current, void *arg)
     const struct delete_cond *cond = arg;
     char etag[INODE_ETAG_MAX];
     if (!current)
-        return 0;
+        return cond->etag.ptr ? S3_NO_SUCH_KEY : 0;
     inode_etag(current, etag);
     bool holds = (!cond->etag.ptr || etag_in_list(cond->etag, span_cstr(etag), true)) &&
                  (!cond->has_mtime || cond->mtime / NS_PER_SEC == current->mtime / NS_PER_SEC) &&
@@ -61,6 +62,8 @@ static int delete_object(struct ns_txn *txn, void *arg)
 int s3_delete_object(struct s3_call *call)
 {
     struct delete_job job = {.call = call};
+    if (s3_header(call, "if-none-match").ptr || s3_header(call, "if-unmodified-since").ptr)
+        return S3_NOT_IMPLEMENTED;
     int ret = s3_check_version_id(call, s3_query(call, "versionId"));
     if (ret == 0)
         ret = read_cond(call, s3_header(call, "if-match"), s3_header(call, "x-amz-if-match-last-modified-time"),

@@ -69,11 +69,20 @@ static int add_kept(struct s3_call *call, size_t which, struct buf *attrs)
     return value.len ? attrs_add(attrs, ATTR_HEADER, span_cstr(name), value) : 0;
 }
 
+static bool is_redirect(struct span location)
+{
+    return span_starts(location, SPAN_LIT("/")) || span_starts(location, SPAN_LIT("http://")) ||
+           span_starts(location, SPAN_LIT("https://"));
+}
+
 int headers_placement_to_attrs(struct s3_call *call, struct buf *attrs)
 {
     struct span class = s3_header(call, STORAGE_CLASS_HEADER);
     if (class.ptr && check_storage_class(class) < 0)
         return S3_INVALID_STORAGE_CLASS;
+    struct span location = s3_header(call, kept[WEBSITE_REDIRECT].name);
+    if (location.ptr && !is_redirect(location))
+        return S3_INVALID_REDIRECT;
     int ret = add_kept(call, WEBSITE_REDIRECT, attrs);
     if (ret < 0 || !class.ptr || span_is(class, "STANDARD"))
         return ret;
@@ -173,10 +182,15 @@ static int check_acl(struct s3_call *call)
 {
     static const char *const grants[] = {"x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp",
                                          "x-amz-grant-write", "x-amz-grant-write-acp"};
+    static const char *const others[] = {"public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+                                         "log-delivery-write"};
     struct span acl = s3_header(call, "x-amz-acl");
+    for (size_t i = 0; acl.ptr && i < sizeof(others) / sizeof(*others); i++)
+        if (span_is(acl, others[i]))
+            return S3_ACL_NOT_SUPPORTED;
     if (acl.ptr && !span_is(acl, "private") && !span_is(acl, "bucket-owner-full-control") &&
         !span_is(acl, "bucket-owner-read"))
-        return S3_ACL_NOT_SUPPORTED;
+        return s3_bad_argument(call, "x-amz-acl", acl, "The canned ACL is not valid.");
     for (size_t i = 0; i < sizeof(grants) / sizeof(*grants); i++)
         if (s3_header(call, grants[i]).ptr)
             return S3_ACL_NOT_SUPPORTED;
@@ -191,7 +205,7 @@ int headers_check_write(struct s3_call *call)
     if (ret == 0 &&
         (s3_header(call, "x-amz-object-lock-mode").ptr || s3_header(call, "x-amz-object-lock-retain-until-date").ptr ||
          span_is(s3_header(call, "x-amz-object-lock-legal-hold"), "ON")))
-        return s3_fail(call, S3_INVALID_REQUEST, "Bucket is missing Object Lock Configuration");
+        return S3_NO_OBJECT_LOCK;
     return ret;
 }
 

@@ -3,6 +3,9 @@
 #include "server/s3/headers.h"
 #include "server/s3/put.h"
 
+#include "objstore/base/clock.h"
+#include "server/wire/date.h"
+
 struct upload_checksum upload_checksum_of(const struct ns_upload *upload)
 {
     struct checksum_found found;
@@ -133,17 +136,31 @@ int s3_create_upload(struct s3_call *call)
 
 /* ---- AbortMultipartUpload ---- */
 
+struct abort_job {
+    struct s3_call *call;
+    bool has_initiated; /* x-amz-if-match-initiated-time */
+    int64_t initiated;
+};
+
 static int abort_upload(struct ns_txn *txn, void *arg)
 {
-    struct s3_call *call = arg;
+    struct abort_job *job = arg;
     struct inode bucket;
     struct ns_upload upload;
-    int ret = upload_find(call, txn, &bucket, &upload);
+    int ret = upload_find(job->call, txn, &bucket, &upload);
+    if (ret == 0 && job->has_initiated && job->initiated / NS_PER_SEC != upload.initiated / NS_PER_SEC)
+        return CAIRN_EPRECONDITION;
     return ret < 0 ? ret : ns_upload_abort(txn, bucket.ino, &upload);
 }
 
 int s3_abort_upload(struct s3_call *call)
 {
-    int ret = s3_apply(call, abort_upload, call);
+    struct span time = s3_header(call, "x-amz-if-match-initiated-time");
+    struct abort_job job = {.call = call, .has_initiated = time.ptr != NULL};
+    if (time.ptr && date_parse_http(time, call->request->now, &job.initiated) < 0)
+        return s3_bad_argument(call, "x-amz-if-match-initiated-time", time, "The time is not valid.");
+    int ret = s3_apply(call, abort_upload, &job);
+    if (ret == CAIRN_ENOUPLOAD && job.has_initiated) /* as S3 has it for the conditional form */
+        ret = 0;
     return ret < 0 ? ret : s3_reply_empty(call, 204);
 }

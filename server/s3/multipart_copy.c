@@ -22,7 +22,7 @@ struct part_copy {
     uint8_t digest[HASH_MAX];
 
     /* of the last run of the mutation */
-    uint64_t off, len;
+    uint64_t off, len, source_size;
     uint8_t etag[16];
     struct buf attrs;
     int64_t mtime;
@@ -31,10 +31,10 @@ struct part_copy {
 static int resolve_range(struct part_copy *job, const struct inode *source)
 {
     job->off = 0;
-    job->len = source->size;
+    job->len = job->source_size = source->size;
     int ret = job->range.ptr ? range_copy_source(job->range, source->size, &job->off, &job->len) : 0;
-    if (ret == CAIRN_ESYNTAX)
-        return S3_INVALID_ARGUMENT;
+    if (ret == CAIRN_ESYNTAX || ret == CAIRN_EBADRANGE)
+        return ret == CAIRN_ESYNTAX ? S3_INVALID_ARGUMENT : S3_COPY_RANGE_BEYOND;
     return ret == 0 && job->len > S3_BODY_MAX ? S3_COPY_TOO_LARGE : ret;
 }
 
@@ -163,6 +163,22 @@ static int reply_part_copy(struct s3_call *call, const struct part_copy *job)
     return s3_reply_xml(call, &xml);
 }
 
+static int explain(struct s3_call *call, const struct part_copy *job, int error)
+{
+    const char *name = "x-amz-copy-source-range";
+    if (error == S3_COPY_RANGE_BEYOND)
+        return s3_bad_argument(call, name, job->range,
+                               arena_printf(&call->request->arena,
+                                            "Range specified is not valid for source object of size: %llu",
+                                            (unsigned long long)job->source_size)
+                                   .ptr);
+    if (error == S3_INVALID_ARGUMENT && job->range.ptr && !call->detail.message.len)
+        return s3_bad_argument(call, name, job->range,
+                               "The x-amz-copy-source-range value must be of the form bytes=first-last where first and "
+                               "last are the zero-based offsets of the first and last bytes to copy");
+    return error;
+}
+
 int s3_upload_part_copy(struct s3_call *call)
 {
     struct part_copy job = {.call = call, .range = s3_header(call, "x-amz-copy-source-range")};
@@ -177,10 +193,6 @@ int s3_upload_part_copy(struct s3_call *call)
         ret = run(call, &job);
     if (ret >= 0)
         ret = reply_part_copy(call, &job);
-    if (ret == S3_INVALID_ARGUMENT && job.range.ptr)
-        ret = s3_bad_argument(call, "x-amz-copy-source-range", job.range,
-                              "The x-amz-copy-source-range value must be of the form bytes=first-last where first and "
-                              "last are the zero-based offsets of the first and last bytes to copy");
     buf_release(&job.attrs);
-    return ret;
+    return ret < 0 ? explain(call, &job, ret) : ret;
 }

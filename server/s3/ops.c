@@ -3,6 +3,8 @@
 #include "server/s3/s3_error.h"
 #include "server/s3/s3_priv.h"
 
+#include <stdio.h>
+
 /* clang-format off */
 
 #define Q(...) {__VA_ARGS__}
@@ -79,7 +81,7 @@ const struct s3_op s3_ops[] = {
     {"PutBucketCors",            "PUT",    S3_BUCKET, Q("cors"), NULL, "s3:PutBucketCORS", S3_LACKS},
     {"PutBucketWebsite",         "PUT",    S3_BUCKET, Q("website"), NULL, "s3:PutBucketWebsite", S3_LACKS},
     {"PutBucketEncryption",      "PUT",    S3_BUCKET, Q("encryption"), NULL, "s3:PutEncryptionConfiguration", S3_LACKS},
-    {"PutObjectLockConfiguration", "PUT",  S3_BUCKET, Q("object-lock"), NULL, "s3:PutBucketObjectLockConfiguration", S3_LACKS},
+    {"PutObjectLockConfiguration", "PUT",  S3_BUCKET, Q("object-lock"), NULL, "s3:PutBucketObjectLockConfiguration", S3_ERR(S3_NO_VERSIONING)},
     {"PutBucketReplication",     "PUT",    S3_BUCKET, Q("replication"), NULL, "s3:PutReplicationConfiguration", S3_LACKS},
     {"PutPublicAccessBlock",     "PUT",    S3_BUCKET, Q("publicAccessBlock"), NULL, "s3:PutBucketPublicAccessBlock", S3_LACKS},
     {"PutBucketOwnershipControls", "PUT",  S3_BUCKET, Q("ownershipControls"), NULL, "s3:PutBucketOwnershipControls", S3_LACKS},
@@ -113,10 +115,10 @@ const struct s3_op s3_ops[] = {
     {"DeleteObjectTagging",      "DELETE", S3_OBJECT, Q("tagging"), NULL, "s3:DeleteObjectTagging", .handler = s3_delete_tagging},
     {"GetObjectAcl",             "GET",    S3_OBJECT, Q("acl"), NULL, "s3:GetObjectAcl", .handler = s3_get_acl},
     {"PutObjectAcl",             "PUT",    S3_OBJECT, Q("acl"), NULL, "s3:PutObjectAcl", .handler = s3_put_acl},
-    {"GetObjectRetention",       "GET",    S3_OBJECT, Q("retention"), NULL, "s3:GetObjectRetention", S3_ERR(S3_NO_SUCH_OBJECT_LOCK)},
-    {"GetObjectLegalHold",       "GET",    S3_OBJECT, Q("legal-hold"), NULL, "s3:GetObjectLegalHold", S3_ERR(S3_NO_SUCH_OBJECT_LOCK)},
-    {"PutObjectRetention",       "PUT",    S3_OBJECT, Q("retention"), NULL, "s3:PutObjectRetention", S3_LACKS},
-    {"PutObjectLegalHold",       "PUT",    S3_OBJECT, Q("legal-hold"), NULL, "s3:PutObjectLegalHold", S3_LACKS},
+    {"GetObjectRetention",       "GET",    S3_OBJECT, Q("retention"), NULL, "s3:GetObjectRetention", S3_ERR(S3_NO_OBJECT_LOCK)},
+    {"GetObjectLegalHold",       "GET",    S3_OBJECT, Q("legal-hold"), NULL, "s3:GetObjectLegalHold", S3_ERR(S3_NO_OBJECT_LOCK)},
+    {"PutObjectRetention",       "PUT",    S3_OBJECT, Q("retention"), NULL, "s3:PutObjectRetention", S3_ERR(S3_NO_OBJECT_LOCK)},
+    {"PutObjectLegalHold",       "PUT",    S3_OBJECT, Q("legal-hold"), NULL, "s3:PutObjectLegalHold", S3_ERR(S3_NO_OBJECT_LOCK)},
     {"GetObjectTorrent",         "GET",    S3_OBJECT, Q("torrent"), NULL, "s3:GetObjectTorrent", S3_LACKS},
     {"RestoreObject",            "POST",   S3_OBJECT, Q("restore"), NULL, "s3:RestoreObject", S3_LACKS},
     {"SelectObjectContent",      "POST",   S3_OBJECT, Q("select", "select-type"), NULL, "s3:GetObject", S3_LACKS},
@@ -153,12 +155,16 @@ static bool row_takes(const struct s3_op *op, struct span name)
     return (op->query[0] && span_is(name, op->query[0])) || (op->query[1] && span_is(name, op->query[1]));
 }
 
+static bool row_is_of(const struct s3_op *op, const struct uri_query *query, enum s3_level level)
+{
+    return op->level == level && (!op->query[0] || uri_query_has(query, op->query[0])) &&
+           (!op->query[1] || uri_query_has(query, op->query[1]));
+}
+
 static bool row_matches(const struct s3_op *op, const struct http_head *head, const struct uri_query *query,
                         enum s3_level level)
 {
-    return op->level == level && span_is(head->method, op->method) &&
-           (!op->query[0] || uri_query_has(query, op->query[0])) &&
-           (!op->query[1] || uri_query_has(query, op->query[1])) &&
+    return span_is(head->method, op->method) && row_is_of(op, query, level) &&
            (!op->header || http_head_get(head, op->header).ptr);
 }
 
@@ -207,4 +213,22 @@ int s3_route(const struct http_head *head, const struct uri_query *query, enum s
     }
     *ret_op = op;
     return 0;
+}
+
+static void list_methods(const struct uri_query *query, enum s3_level level, bool plain, char ret_list[S3_ALLOW_MAX])
+{
+    size_t len = 0;
+    ret_list[0] = '\0';
+    for (size_t i = 0; i < s3_op_count; i++) {
+        const struct s3_op *op = &s3_ops[i];
+        if (row_is_of(op, query, level) && plain == !op->query[0] && !strstr(ret_list, op->method))
+            len += (size_t)snprintf(ret_list + len, S3_ALLOW_MAX - len, "%s%s", len ? ", " : "", op->method);
+    }
+}
+
+void s3_route_methods(const struct uri_query *query, enum s3_level level, char ret_list[S3_ALLOW_MAX])
+{
+    list_methods(query, level, false, ret_list);
+    if (!ret_list[0])
+        list_methods(query, level, true, ret_list);
 }

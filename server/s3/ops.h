@@ -41,5 +41,8 @@ extern const size_t s3_op_count;
  *                          "x-", or in a GET or HEAD: S3 reads over them */
 int s3_route(const struct http_head *head, const struct uri_query *query, enum s3_level level,
              const struct s3_op **ret_op);
+/* For the Allow header of a 405: the methods that the level and the sub-resources of the query have, with commas. */
+#define S3_ALLOW_MAX 64
+void s3_route_methods(const struct uri_query *query, enum s3_level level, char ret_list[S3_ALLOW_MAX]);
 
 #endif

@@ -5,8 +5,12 @@
 int s3_receive_check(struct s3_call *call, struct checksum_claim *ret_claim)
 {
     const struct http_request *request = call->request;
+    if (!request->has_length) { /* S3 wants to know what it is about to get, and says so in this way */
+        s3_error_extra(&call->detail, "Header", SPAN_LIT("Transfer-Encoding"));
+        return s3_fail(call, S3_NOT_IMPLEMENTED, "A header you provided implies functionality that is not implemented");
+    }
     bool stated = request->head.content_length >= 0 || request->head.chunked; /* HTTP reads neither as no body */
-    if (!request->has_length || !stated)
+    if (!stated)
         return S3_MISSING_CONTENT_LENGTH;
     if (request->content_length > S3_BODY_MAX) {
         struct arena *arena = &call->request->arena;

@@ -18,7 +18,7 @@ struct s3_body {
 };
 
 /* The claims and the length of the request, before anything of its body is read: 411 MissingContentLength,
- * EntityTooLarge, and checksum_claim_read's. */
+ * NotImplemented (chunked, without x-amz-decoded-content-length), EntityTooLarge, and checksum_claim_read's. */
 int s3_receive_check(struct s3_call *call, struct checksum_claim *ret_claim);
 /* Receives the whole body. want: the checksum that the object shall have, or HASH_NONE to leave it to the client. When
  * this answers 0 the body's end was verified by all that the request claims; s3_body_release() is due. */

@@ -85,12 +85,25 @@ static int check_expected_owner(struct s3_call *call, const char *header)
     return S3_ACCESS_DENIED;
 }
 
+/* RFC 9110 wants a 405 to say what would do. */
+static int route(struct s3_call *call)
+{
+    struct http_request *request = call->request;
+    int ret = s3_route(&request->head, &request->query, level_of(call), &call->op);
+    if (ret == S3_METHOD_NOT_ALLOWED) {
+        char methods[S3_ALLOW_MAX];
+        s3_route_methods(&request->query, level_of(call), methods);
+        http_reply_header(request, "Allow", span_cstr(methods));
+    }
+    return ret;
+}
+
 static int serve(struct s3_call *call)
 {
     struct http_request *request = call->request;
     int ret = resolve_address(call);
     if (ret == 0)
-        ret = s3_route(&request->head, &request->query, level_of(call), &call->op);
+        ret = route(call);
     if (ret < 0)
         return ret;
     request->operation = call->op->name;

@@ -106,7 +106,7 @@ static void write_xml(struct buf *xml, const struct http_request *request, const
 int s3_error_reply(struct http_request *request, int error, const struct s3_error_detail *detail)
 {
     const struct s3_error_row *row = s3_error_row(error);
-    if (row->status != 416)
+    if (row->status != 416 && row->status != 405)
         http_reply_clear(request);
     struct buf xml = BUF_INIT;
     write_xml(&xml, request, row, detail);

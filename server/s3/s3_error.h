@@ -22,8 +22,10 @@
     X(S3_AUTH_QUERY_PARAMETERS,              400, "AuthorizationQueryParametersError",   "Error parsing the X-Amz-Credential parameter.") \
     X(S3_BAD_DIGEST,                         400, "BadDigest",                           "The Content-MD5 or checksum value that you specified did not match what the server received.") \
     X(S3_BAD_REQUEST,                        400, "BadRequest",                          "Bad Request") \
+    X(S3_BUCKET_ACL_WITH_OWNERSHIP,          400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting") \
     X(S3_BUCKET_ALREADY_OWNED,               409, "BucketAlreadyOwnedByYou",             "Your previous request to create the named bucket succeeded and you already own it.") \
     X(S3_BUCKET_NOT_EMPTY,                   409, "BucketNotEmpty",                      "The bucket that you tried to delete is not empty.") \
+    X(S3_COPY_RANGE_BEYOND,                  400, "InvalidArgument",                     "The range specified is not valid for the source object.") \
     X(S3_COPY_TOO_LARGE,                     400, "InvalidRequest",                      "The specified copy source is larger than the maximum allowable size for a copy source.") \
     X(S3_ENTITY_TOO_LARGE,                   400, "EntityTooLarge",                      "Your proposed upload exceeds the maximum allowed object size.") \
     X(S3_ENTITY_TOO_SMALL,                   400, "EntityTooSmall",                      "Your proposed upload is smaller than the minimum allowed object size.") \
@@ -38,6 +40,7 @@
     X(S3_INVALID_PART_NUMBER,                416, "InvalidPartNumber",                   "The requested partnumber is not satisfiable") \
     X(S3_INVALID_PART_ORDER,                 400, "InvalidPartOrder",                    "The list of parts was not in ascending order. The parts list must be specified in order by part number.") \
     X(S3_INVALID_RANGE,                      416, "InvalidRange",                        "The requested range is not satisfiable") \
+    X(S3_INVALID_REDIRECT,                   400, "InvalidRedirectLocation",             "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.") \
     X(S3_INVALID_REQUEST,                    400, "InvalidRequest",                      "Invalid Request") \
     X(S3_INVALID_STORAGE_CLASS,              400, "InvalidStorageClass",                 "The storage class you specified is not valid") \
     X(S3_INVALID_TAG,                        400, "InvalidTag",                          "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.") \
@@ -55,18 +58,19 @@
     X(S3_MISSING_CONTENT_MD5,                400, "InvalidRequest",                      "Missing required header for this request: Content-MD5 OR x-amz-checksum-*") \
     X(S3_MISSING_REQUEST_BODY,               400, "MissingRequestBodyError",             "Request body is empty.") \
     X(S3_MISSING_SECURITY_HEADER,            400, "MissingSecurityHeader",               "Your request was missing a required header") \
+    X(S3_NO_OBJECT_LOCK,                     400, "InvalidRequest",                      "Bucket is missing Object Lock Configuration") \
     X(S3_NO_SUCH_BUCKET,                     404, "NoSuchBucket",                        "The specified bucket does not exist") \
     X(S3_NO_SUCH_BUCKET_POLICY,              404, "NoSuchBucketPolicy",                  "The bucket policy does not exist") \
     X(S3_NO_SUCH_CONFIGURATION,              404, "NoSuchConfiguration",                 "The specified configuration does not exist.") \
     X(S3_NO_SUCH_CORS,                       404, "NoSuchCORSConfiguration",             "The CORS configuration does not exist") \
     X(S3_NO_SUCH_KEY,                        404, "NoSuchKey",                           "The specified key does not exist.") \
     X(S3_NO_SUCH_LIFECYCLE,                  404, "NoSuchLifecycleConfiguration",        "The lifecycle configuration does not exist") \
-    X(S3_NO_SUCH_OBJECT_LOCK,                404, "NoSuchObjectLockConfiguration",       "The specified object does not have a ObjectLock configuration") \
     X(S3_NO_SUCH_PUBLIC_ACCESS_BLOCK,        404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found") \
     X(S3_NO_SUCH_TAG_SET,                    404, "NoSuchTagSet",                        "The TagSet does not exist") \
     X(S3_NO_SUCH_UPLOAD,                     404, "NoSuchUpload",                        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.") \
     X(S3_NO_SUCH_VERSION,                    404, "NoSuchVersion",                       "The specified version does not exist.") \
     X(S3_NO_SUCH_WEBSITE,                    404, "NoSuchWebsiteConfiguration",          "The specified bucket does not have a website configuration") \
+    X(S3_NO_VERSIONING,                      409, "InvalidBucketState",                  "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration") \
     X(S3_NOT_IMPLEMENTED,                    501, "NotImplemented",                      "A header or query that you provided requested functionality that is not implemented.") \
     X(S3_OBJECT_LOCK_NOT_FOUND,              404, "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket") \
     X(S3_OPERATION_ABORTED,                  409, "OperationAborted",                    "A conflicting conditional operation is currently in progress against this resource. Try again.") \
@@ -126,7 +130,8 @@ struct s3_error_detail {
 void s3_error_extra(struct s3_error_detail *detail, const char *name, struct span value);
 
 /* Sends the error as the whole reply: status, XML with Code, Message, Resource, RequestId, HostId and the detail (may
- * be NULL). A HEAD request gets no body, a 416 keeps the headers added so far (Content-Range). What is unread of the
+ * be NULL). A HEAD request gets no body, a 405 and a 416 keep the headers added so far (Allow,
+ * Content-Range). What is unread of the
  * request's body is server/http's to drop or to close over. Only while no reply has begun. 0 or http_reply_send's
  * errors. */
 int s3_error_reply(struct http_request *request, int error, const struct s3_error_detail *detail);

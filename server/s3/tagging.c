@@ -17,12 +17,24 @@ static size_t characters(struct span utf8)
     return count;
 }
 
+/* Letters of every language, digits, blanks and some signs. */
+static bool is_tag_text(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80;
+        if (!letter && (c == 0 || !strchr(" +-=._:/@", c)))
+            return false;
+    }
+    return span_is_utf8(text);
+}
+
 static int add_tag(struct s3_call *call, struct buf *attrs, struct span key, struct span value)
 {
     struct span known;
-    if (!key.len || characters(key) > TAG_KEY_MAX || !span_is_utf8(key) || span_starts(key, SPAN_LIT("aws:")))
+    if (!key.len || characters(key) > TAG_KEY_MAX || !is_tag_text(key) || span_starts(key, SPAN_LIT("aws:")))
         return s3_fail(call, S3_INVALID_TAG, "The TagKey you have provided is invalid");
-    if (characters(value) > TAG_VALUE_MAX || !span_is_utf8(value))
+    if (characters(value) > TAG_VALUE_MAX || !is_tag_text(value))
         return s3_fail(call, S3_INVALID_TAG, "The TagValue you have provided is invalid");
     if (attrs_find(buf_span(attrs), ATTR_TAG, key, &known))
         return s3_fail(call, S3_INVALID_TAG, "Cannot provide multiple Tags with the same key");
@@ -34,6 +46,19 @@ static int too_many(struct s3_call *call)
     return s3_fail(call, S3_BAD_REQUEST, "Object tags cannot be greater than 10");
 }
 
+/* Whether the keys are there and differ. */
+static bool are_distinct(const struct uri_query *tags)
+{
+    for (size_t i = 0; i < tags->count; i++) {
+        if (!tags->pairs[i].name.len)
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (span_eq(tags->pairs[i].name, tags->pairs[j].name))
+                return false;
+    }
+    return true;
+}
+
 int s3_tags_of_header(struct s3_call *call, struct buf *attrs)
 {
     struct span header = s3_header(call, "x-amz-tagging");
@@ -41,7 +66,7 @@ int s3_tags_of_header(struct s3_call *call, struct buf *attrs)
     if (!header.len)
         return 0;
     int ret = uri_query_parse(header, &call->request->arena, &tags);
-    if (ret == CAIRN_ESYNTAX || ret == CAIRN_ETOOBIG)
+    if (ret == CAIRN_ESYNTAX || ret == CAIRN_ETOOBIG || (ret == 0 && !are_distinct(&tags)))
         return s3_bad_argument(call, "x-amz-tagging", header,
                                "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
                                "parameters without tag name duplicates.");

@@ -115,6 +115,8 @@ enum cond_result cond_check_copy_source(const struct cond *cond, struct span eta
 enum cond_result cond_check_write(const struct cond *cond, struct span etag)
 {
     bool exists = etag.ptr != NULL;
+    if (cond->has_unmodified_since)
+        return COND_UNSUPPORTED;
     if (cond->if_none_match.ptr != NULL) {
         if (cond->if_match.ptr != NULL || !etag_is_any(cond->if_none_match))
             return COND_UNSUPPORTED;

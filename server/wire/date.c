@@ -210,6 +210,21 @@ int date_parse_iso(struct span s, int64_t *ret_ns)
     return scan_end(&in, &c, ret_ns);
 }
 
+/* GMT, or as RFC 5322 writes it: libraries that make mail dates send "-0000". */
+static int scan_http_zone(struct scan *in)
+{
+    scan_lit(in, " ");
+    bool west = scan_next_is(in, '-');
+    if (!west && !scan_next_is(in, '+')) {
+        scan_lit(in, span_starts(in->s, SPAN_LIT("UTC")) ? "UTC" : "GMT");
+        return 0;
+    }
+    scan_lit(in, west ? "-" : "+");
+    int hours = scan_digits(in, 2), minutes = scan_digits(in, 2);
+    in->bad = in->bad || hours > 23 || minutes > 59;
+    return (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
 static int parse_imf_fixdate(struct span s, int64_t *ret_ns)
 {
     struct scan in = {s, false};
@@ -223,7 +238,7 @@ static int parse_imf_fixdate(struct span s, int64_t *ret_ns)
     c.year = scan_digits(&in, 4);
     scan_lit(&in, " ");
     scan_clock(&in, &c);
-    scan_lit(&in, " GMT");
+    c.offset_s = scan_http_zone(&in);
     return scan_end(&in, &c, ret_ns);
 }
 

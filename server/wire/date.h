@@ -16,8 +16,8 @@
 int date_parse_basic(struct span s, int64_t *ret_ns);
 /* "2013-05-24T00:00:00[.fraction](Z|+hh:mm|-hh:mm)", or the day alone: XML documents, policy expirations. */
 int date_parse_iso(struct span s, int64_t *ret_ns);
-/* The three forms of RFC 9110 5.6.7: IMF-fixdate, RFC 850 (its year is the one nearest now_ns that ends in these two
- * digits, at most 50 years ahead), asctime. */
+/* The three forms of RFC 9110 5.6.7: IMF-fixdate (also with the zones "UTC", "+hhmm" and "-hhmm"), RFC 850 (its year is
+ * the one nearest now_ns that ends in these two digits, at most 50 years ahead), asctime. */
 int date_parse_http(struct span s, int64_t now_ns, int64_t *ret_ns);
 
 void date_format_basic(int64_t ns, char ret[DATE_BASIC_SIZE]);

@@ -25,7 +25,7 @@ static int position(struct span digits, uint64_t *ret_value)
 
 enum range_kind range_resolve(struct span header, uint64_t size, uint64_t *ret_off, uint64_t *ret_len)
 {
-    struct span last_text = span_trim(range_spec(header));
+    struct span last_text = range_spec(header);
     bool ranged = span_find(last_text, '-', 0) >= 0;
     struct span first_text = span_cut(&last_text, '-');
     uint64_t first = 0, last = UINT64_MAX;
@@ -37,9 +37,9 @@ enum range_kind range_resolve(struct span header, uint64_t size, uint64_t *ret_o
         (last_text.len > 0 && position(last_text, &last) < 0))
         return RANGE_WHOLE;
     if (first_text.len == 0) { /* the last bytes */
-        first = last < size ? size - last : 0;
-        if (last == 0)
-            first = size;
+        if (size == 0 && last > 0)
+            return RANGE_WHOLE; /* as many as there are, and no Content-Range can say none */
+        first = last == 0 ? size : last < size ? size - last : 0;
         last = UINT64_MAX;
     }
     if (last < first)

@@ -1,9 +1,10 @@
 """Who signs, and how: what passes, and that nothing else does. Streamed bodies are in test_streams.py."""
 import hashlib
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from raw import Connection, head, presign, stamp, talk
+from raw import ALGORITHM, Connection, head, hmac_hex, presign, signing_key, stamp, talk
 from test_objects import body_of
 
 SIZES = [0, 1, 8192, 65536, 200_001]
@@ -243,6 +244,18 @@ def test_the_date_header_stands_in_for_x_amz_date(daemon, bucket):
     headers["date"] = date
     headers["authorization"] = headers["authorization"].replace(";x-amz-date", "")
     assert daemon.raw("GET", f"/{bucket}", headers=headers, sign=False).code == "SignatureDoesNotMatch", "a date that counts, a signature that does not"
+
+
+def test_the_date_header_may_be_a_mails(daemon, bucket):
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    for zone, offset in ("GMT", 0), ("-0000", 0), ("+0130", 5400), ("CET", None):
+        date, basic = (now + timedelta(seconds=offset or 0)).strftime("%a, %d %b %Y %H:%M:%S ") + zone, now.strftime("%Y%m%dT%H%M%SZ")
+        scope, names, host = f"{basic[:8]}/{daemon.region}/s3/aws4_request", "date;host;x-amz-content-sha256", f"127.0.0.1:{daemon.port}"
+        canonical = "\n".join(["GET", f"/{bucket}", "", f"date:{date}", f"host:{host}", "x-amz-content-sha256:UNSIGNED-PAYLOAD", "", names, "UNSIGNED-PAYLOAD"])
+        signature = hmac_hex(signing_key(daemon.password, scope), ALGORITHM, basic, scope, hashlib.sha256(canonical.encode()).hexdigest())
+        headers = {"date": date, "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+                   "authorization": f"{ALGORITHM} Credential={daemon.user}/{scope},SignedHeaders={names},Signature={signature}"}
+        assert daemon.raw("GET", f"/{bucket}", headers=headers, sign=False).status == (403 if offset is None else 200), zone
 
 
 def test_a_connection_goes_on_after_a_refusal(daemon, bucket):

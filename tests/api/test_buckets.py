@@ -57,6 +57,30 @@ def test_a_foreign_owner_is_not_expected(s3, bucket, raises):
     raises(403, "AccessDenied", s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="123456789012")
 
 
+def test_a_bucket_is_made_as_it_was_asked_for_or_not_at_all(daemon, s3, raises):
+    def refused(code, headers=None, body=""):
+        document = f"<CreateBucketConfiguration>{body}</CreateBucketConfiguration>".encode() if body else b""
+        reply = daemon.raw("PUT", "/asked-for", headers=headers, body=document)
+        assert reply.code == code, reply
+
+    refused("InvalidBucketAclWithObjectOwnership", {"x-amz-acl": "public-read"})
+    refused("InvalidArgument", {"x-amz-acl": "everybody"})
+    refused("InvalidArgument", {"x-amz-object-ownership": "Everybody"})
+    refused("NotImplemented", {"x-amz-object-ownership": "ObjectWriter"})
+    refused("NotImplemented", {"x-amz-bucket-object-lock-enabled": "true"})
+    refused("NotImplemented", body="<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>")
+    refused("NotImplemented", body="<Bucket><Type>Directory</Type></Bucket>")
+    refused("InvalidLocationConstraint", body="<LocationConstraint>eu-north-7</LocationConstraint>")
+    raises(404, "404", s3.head_bucket, Bucket="asked-for")
+
+
+def test_buckets_are_listed_by_region(daemon, bucket):
+    assert f"<Name>{bucket}</Name>" in daemon.raw("GET", "/", query="bucket-region=us-east-1").body.decode()
+    assert "<Name>" not in daemon.raw("GET", "/", query="bucket-region=eu-north-7").body.decode()
+    for bad in "0", "10001", "-1", "x":
+        assert daemon.raw("GET", "/", query=f"max-buckets={bad}").code == "InvalidArgument"
+
+
 # sub-resources of buckets: what an unconfigured bucket of AWS answers
 CONFIGURATION = [
     ("get_bucket_policy", "NoSuchBucketPolicy"),
@@ -95,6 +119,7 @@ def test_what_can_not_be_configured_is_refused_and_what_is_not_there_can_be_remo
     raises(501, "NotImplemented", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     raises(501, "NotImplemented", s3.put_bucket_policy, Bucket=bucket, Policy="{}")
     raises(400, "AccessControlListNotSupported", s3.put_bucket_acl, Bucket=bucket, ACL="public-read")
+    raises(409, "InvalidBucketState", s3.put_object_lock_configuration, Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
     s3.put_bucket_acl(Bucket=bucket, ACL="private")
     s3.delete_bucket_policy(Bucket=bucket)
     s3.delete_bucket_lifecycle(Bucket=bucket)
@@ -108,7 +133,9 @@ def test_an_unknown_sub_resource_never_falls_through(daemon, s3, bucket):
             ("PUT", f"/{bucket}/k", "partNumber=1", 405), ("DELETE", f"/{bucket}/k", "acl", 405),
             ("GET", f"/{bucket}/k", "acl&tagging", 400), ("POST", f"/{bucket}/k", "", 405),
             ("PATCH", f"/{bucket}/k", "", 405)]:
-        assert daemon.raw(method, path, query=query).status == status, (method, path, query)
+        reply = daemon.raw(method, path, query=query)
+        assert reply.status == status, (method, path, query)
+        assert status != 405 or "GET" in reply.headers["allow"], (method, path, query)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before"
 
 

@@ -60,7 +60,7 @@ def test_conditions_of_the_target(daemon, s3, bucket):
 def test_bad_sources(daemon, s3, bucket):
     s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     for source, code in [("", "InvalidArgument"), ("x", "InvalidArgument"), (f"{bucket}/", "InvalidArgument"),
-                         (f"{bucket}/no", "NoSuchKey"), ("no-such-bucket/a", "NoSuchBucket"), ("%zz/a", "InvalidArgument"),
+                         (f"{bucket}/no", "NoSuchKey"), ("no-such-bucket/a", "NoSuchBucket"), ("%zz/a", "InvalidArgument"), ("No_Bucket/a", "InvalidArgument"), ("10.0.0.1/a", "InvalidArgument"),
                          (f"{bucket}/a?versionId=1", "InvalidArgument")]:
         assert daemon.raw("PUT", f"/{bucket}/b", headers={"x-amz-copy-source": source}).code == code, source
     for source in f"/{bucket}/a", f"{bucket}/a?versionId=null", f"{bucket}/%61":

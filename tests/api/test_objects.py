@@ -125,11 +125,24 @@ def test_what_is_not_offered_is_not_read_over(s3, bucket, raises, daemon):
     raises(400, "AccessControlListNotSupported", s3.put_object, Bucket=bucket, Key="k", GrantRead="id=1")
     reply = daemon.raw("PUT", f"/{bucket}/k", headers={"x-amz-server-side-encryption": "ROT13"})
     assert (reply.status, reply.code) == (400, "InvalidArgument")
-    reply = daemon.raw("PUT", f"/{bucket}/k", headers={"x-amz-object-lock-legal-hold": "ON"})
-    assert (reply.status, reply.code) == (400, "InvalidRequest")
+    for header, value, code in ("x-amz-object-lock-legal-hold", "ON", "InvalidRequest"), ("x-amz-acl", "everybody", "InvalidArgument"), \
+            ("x-amz-website-redirect-location", "elsewhere", "InvalidRedirectLocation"):
+        reply = daemon.raw("PUT", f"/{bucket}/k", headers={header: value})
+        assert (reply.status, reply.code) == (400, code)
     s3.put_object(Bucket=bucket, Key="k", ACL="private")
     assert s3.get_object_acl(Bucket=bucket, Key="k")["Grants"][0]["Permission"] == "FULL_CONTROL"
     raises(404, "NoSuchKey", s3.get_object_acl, Bucket=bucket, Key="other")
+    for call, arguments in (s3.get_object_retention, {}), (s3.get_object_legal_hold, {}), (s3.put_object_legal_hold, {"LegalHold": {"Status": "ON"}}), \
+            (s3.put_object_retention, {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": "2040-01-01T00:00:00Z"}}):
+        raises(400, "InvalidRequest", call, Bucket=bucket, Key="k", **arguments)
+        raises(404, "NoSuchKey", call, Bucket=bucket, Key="other", **arguments)
+
+
+def test_an_acl_document_must_say_what_stands(daemon, s3, bucket, raises):
+    acl = {name: s3.get_bucket_acl(Bucket=bucket)[name] for name in ("Owner", "Grants")}
+    s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=acl)
+    for grants in [], [{**acl["Grants"][0], "Permission": "READ"}], acl["Grants"] + [{"Grantee": {"Type": "CanonicalUser", "ID": "0" * 64}, "Permission": "READ"}]:
+        raises(400, "AccessControlListNotSupported", s3.put_bucket_acl, Bucket=bucket, AccessControlPolicy={**acl, "Grants": grants})
 
 
 def test_responses_can_be_overridden(s3, bucket, daemon):
@@ -184,7 +197,10 @@ def test_ranges(s3, bucket, raises, size):
 
 def test_an_empty_object_has_no_range(s3, bucket, raises):
     s3.put_object(Bucket=bucket, Key="k")
-    raises(416, "InvalidRange", s3.get_object, Bucket=bucket, Key="k", Range="bytes=0-")
+    for bad in "bytes=0-", "bytes=0-0", "bytes=-0":
+        raises(416, "InvalidRange", s3.get_object, Bucket=bucket, Key="k", Range=bad)
+    got = s3.get_object(Bucket=bucket, Key="k", Range="bytes=-5")
+    assert (got["ResponseMetadata"]["HTTPStatusCode"], got["ContentLength"]) == (200, 0), "its last bytes are all that there are"
 
 
 # ---- conditions ----
@@ -198,7 +214,8 @@ def test_conditional_reads(s3, bucket, raises):
         raises(412, "PreconditionFailed" if get else "412", call, Bucket=bucket, Key="k", IfMatch='"no"')
         call(Bucket=bucket, Key="k", IfNoneMatch='"no"')
         response = raises(304, "304", call, Bucket=bucket, Key="k", IfNoneMatch=etag)
-        assert response["ResponseMetadata"]["HTTPHeaders"]["etag"] == etag
+        headers = response["ResponseMetadata"]["HTTPHeaders"]
+        assert headers["etag"] == etag and "content-length" not in headers
         call(Bucket=bucket, Key="k", IfModifiedSince="Mon, 01 Jan 2001 00:00:00 GMT")
         raises(304, "304", call, Bucket=bucket, Key="k", IfModifiedSince=when)
         call(Bucket=bucket, Key="k", IfUnmodifiedSince=when)
@@ -229,7 +246,8 @@ def test_conditional_writes(s3, bucket, daemon):
         assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
         assert put(other, if_match=etag) != etag
         assert put(body, if_match=etag) == "PreconditionFailed"
-    assert daemon.raw("PUT", f"/{bucket}/k", headers={"if-none-match": '"an-etag"'}).status == 501
+    for header, value in ("if-none-match", '"an-etag"'), ("if-unmodified-since", "Mon, 01 Jan 2035 00:00:00 GMT"):
+        assert daemon.raw("PUT", f"/{bucket}/k", headers={header: value}).code == "NotImplemented"
 
 
 def test_conditional_deletes(daemon, s3, bucket):
@@ -241,8 +259,9 @@ def test_conditional_deletes(daemon, s3, bucket):
         assert daemon.raw("DELETE", f"/{bucket}/k", headers={header: good}).status == 204
         s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": etag}).status == 204
-    assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": etag}).status == 204, "what is not there needs no condition"
     assert daemon.raw("GET", f"/{bucket}/k").status == 404
+    for header, value, code in ("if-match", etag, "NoSuchKey"), ("if-match", "*", "NoSuchKey"), ("x-amz-if-match-size", "1", None), ("if-none-match", "*", "NotImplemented"):
+        assert daemon.raw("DELETE", f"/{bucket}/k", headers={header: value}).code == code, header
 
 
 # ---- many at once ----
@@ -309,8 +328,13 @@ def test_tags_are_checked(s3, bucket, raises):
     refused("InvalidTag", ("a", "b" * 257))
     refused("InvalidTag", ("a", "1"), ("a", "2"))
     refused("InvalidTag", ("aws:mine", "1"))
-    raises(400, "InvalidTag", s3.put_object, Bucket=bucket, Key="k", Tagging="a=1&a=2")
-    raises(400, "InvalidArgument", s3.put_object, Bucket=bucket, Key="k", Tagging="a=%zz")
+    for sign in "!", "#", "%", "*", "?", "(", ";", ",", "\n", "`":
+        refused("InvalidTag", (f"a{sign}", "1"))
+        refused("InvalidTag", ("a", f"1{sign}"))
+    for bad in "a=1&a=2", "a=%zz", "=1", "a&a=":
+        raises(400, "InvalidArgument", s3.put_object, Bucket=bucket, Key="k", Tagging=bad)
+    raises(400, "InvalidTag", s3.put_object, Bucket=bucket, Key="k", Tagging="a=%3F")
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "aZ09 +-=._:/@", "Value": "aZ09 +-=._:/@"}]})
     s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "ä" * 128, "Value": "ö" * 256}]})
 
 

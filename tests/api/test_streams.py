@@ -118,8 +118,8 @@ def test_a_stream_with_broken_framing(daemon, bucket, what):
 
 
 @pytest.mark.parametrize("length,status,code", [
-    ("99999", 400, "IncompleteBody"), ("100001", 400, "IncompleteBody"), ("0", 400, "IncompleteBody"), ("-1", 400, "InvalidArgument"),
-    ("x", 400, "InvalidArgument"), ("", 400, "InvalidArgument"), (str((5 << 30) + 1), 400, "EntityTooLarge"), (str(1 << 64), 400, "InvalidArgument"),
+    ("99999", 400, "IncompleteBody"), ("100001", 400, "IncompleteBody"), ("0", 400, "IncompleteBody"), ("-1", 411, "MissingContentLength"),
+    ("x", 411, "MissingContentLength"), ("", 411, "MissingContentLength"), (str((5 << 30) + 1), 400, "EntityTooLarge"), (str(1 << 64), 411, "MissingContentLength"),
 ])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stream_of_another_length_than_announced(daemon, bucket, mode, length, status, code):

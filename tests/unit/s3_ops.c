@@ -103,6 +103,29 @@ Test(s3_ops, parameters_that_are_no_sub_resource_do_not_matter)
     }
 }
 
+static void expect_methods(const char *raw_query, enum s3_level level, const char *want)
+{
+    struct arena arena = ARENA_INIT;
+    struct uri_query query;
+    char methods[S3_ALLOW_MAX];
+    cr_assert_eq(uri_query_parse(span_cstr(raw_query), &arena, &query), 0);
+    s3_route_methods(&query, level, methods);
+    cr_expect_str_eq(methods, want, "?%s: %s", raw_query, methods);
+    arena_release(&arena);
+}
+
+Test(s3_ops, what_a_resource_allows_is_known)
+{
+    expect_methods("", S3_SERVICE, "GET");
+    expect_methods("", S3_BUCKET, "GET, PUT, HEAD, DELETE, POST, OPTIONS");
+    expect_methods("", S3_OBJECT, "GET, HEAD, PUT, DELETE, OPTIONS");
+    expect_methods("partNumber=1", S3_OBJECT, "GET, HEAD, PUT, DELETE, OPTIONS");
+    expect_methods("acl", S3_OBJECT, "GET, PUT");
+    expect_methods("uploads", S3_OBJECT, "POST");
+    expect_methods("uploadId=1", S3_OBJECT, "POST, DELETE, GET");
+    expect_methods("uploadId=1&partNumber=1", S3_OBJECT, "PUT, POST, DELETE, GET");
+}
+
 Test(s3_ops, a_copy_is_told_by_its_header)
 {
     const struct s3_op *op = NULL;

@@ -34,6 +34,9 @@ Test(date, the_three_forms_of_http_are_read)
     expect_seconds(parse_http, "Sun, 06 Nov 1994 08:49:37 GMT", NOV_6_1994);
     expect_seconds(parse_http, "Sunday, 06-Nov-94 08:49:37 GMT", NOV_6_1994);
     expect_seconds(parse_http, "Sun Nov  6 08:49:37 1994", NOV_6_1994);
+    expect_seconds(parse_http, "Sun, 06 Nov 1994 08:49:37 UTC", NOV_6_1994);
+    expect_seconds(parse_http, "Sun, 06 Nov 1994 08:49:37 -0000", NOV_6_1994);
+    expect_seconds(parse_http, "Sun, 06 Nov 1994 10:19:37 +0130", NOV_6_1994);
     expect_seconds(parse_http, "Thu, 29 Feb 2024 23:59:58 GMT", 1709251198);
     expect_seconds(parse_http, "Thu, 01 Jan 1970 00:00:00 GMT", 0);
     expect_seconds(parse_http, "Wed, 31 Dec 1969 23:59:59 GMT", -1);
@@ -72,6 +75,8 @@ Test(date, what_is_no_date_is_refused)
                                        "Sun, 06 nov 1994 08:49:37 GMT",
                                        "Xyz, 06 Nov 1994 08:49:37 GMT",
                                        "Sun, 06 Nov 1994 08:49:37 CET",
+                                       "Sun, 06 Nov 1994 08:49:37 +2400",
+                                       "Sun, 06 Nov 1994 08:49:37 +00:00",
                                        "Sun Nov 6 08:49:37 1994",
                                        "Sun, 06 Nov 0000 08:49:37 GMT"};
     for (size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++)
