@@ -115,6 +115,7 @@ static int sigv4_error(struct check *c, enum sigv4_status status, struct span de
         return S3_ACCESS_DENIED;
     case SIGV4_EXPIRED:
         c->detail.message = SPAN_LIT("Request has expired");
+        s3_error_extra(&c->detail, "X-Amz-Expires", uri_query_get(&c->request->query, "X-Amz-Expires"));
         add_time(c, "Expires", c->stated.time_ns + c->stated.expires_s * NS_PER_SEC);
         add_time(c, "ServerTime", c->request->now);
         return S3_ACCESS_DENIED;
