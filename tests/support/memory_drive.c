@@ -245,11 +245,11 @@ static void op_close(struct drive_file *file)
     free(file);
 }
 
-static ssize_t op_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, bool cached_only)
+static ssize_t op_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait)
 {
     struct memory_disk *disk = disk_of(file->drive);
     ssize_t done = 0;
-    (void)cached_only;
+    (void)wait;
     pthread_mutex_lock(&disk->lock);
     struct span rest = span_from(buf_span(&file_of(file)->bytes), (size_t)off);
     for (int i = 0; i < count && rest.len > 0; i++) {
@@ -352,7 +352,6 @@ static const struct drive_ops memory_ops = {
     .punch = op_punch,
     .size = op_size,
     .start_writeback = op_hint,
-    .will_need = op_hint,
 };
 
 int memory_drive_open(struct memory_disk *disk, struct drive **ret_drive)
