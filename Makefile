@@ -55,7 +55,7 @@ $(B)/lib$(1).a: $$(OBJ_$(1))
 endef
 $(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
 
-$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o $(B)/obj/tests/fuzz/fuzz_fs_%.o: CFLAGS += $(FUSE_CFLAGS)
+$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o $(B)/obj/tests/fuzz/fuzz_fs_%.o $(B)/obj/tests/crash/%.o: CFLAGS += $(FUSE_CFLAGS)
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo CC $<
@@ -119,6 +119,15 @@ fuzz:
 	tools/bootstrap check
 	$(MAKE) -j$$(nproc) BUILD=fuzz fuzz-drivers
 	tools/fuzz run $(FUZZ_SECONDS) $(FUZZ)
+
+# What the tests of crashes start beside the daemon.
+CRASH := $(patsubst tests/crash/%.c,$(B)/tests/crash/%,$(wildcard tests/crash/*.c))
+$(B)/tests/crash/%: $(B)/obj/tests/crash/%.o $(foreach l,support objstore base,$(B)/lib$(l).a)
+	@mkdir -p $(@D)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_fuse) $(LIBS_objstore) $(LIBS_base)
+.PHONY: crash-programs
+crash-programs: $(CRASH)
 
 # Measurements: small programs that print figures, and tools/bench, which runs them all against their yardsticks.
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
