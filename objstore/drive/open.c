@@ -2,14 +2,13 @@
  * Opening the drives of a deployment: look at every folder, decide, format or put each drive in its place.
  *
  * Formatting, and what a crash leaves after each step:
- *   1 folders made                      empty folders: the next open formats
+ *   1 folders made, their names synced  empty folders: the next open formats
  *   2 index/, data/, superblock FORMING on every drive   no drive READY: the next open formats anew
  *   3 superblock READY on every drive   some READY: the next open makes the FORMING ones READY
  * Nothing is stored before step 3 is done on every drive.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,33 +183,37 @@ static int layout_check(struct opening *o, unsigned *ret_size, unsigned *ret_par
     return 0;
 }
 
+/* The folder that a drive's folder lies in. One that we may not read is its owner's to sync. */
 static int sync_parent(const char *path)
 {
-    char *copy = strdup(path);
+    char *parent = NULL;
 
-    if (!copy)
+    if (asprintf(&parent, "%s/..", path) < 0)
         return -ENOMEM;
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-    if (fd >= 0)
-        close(fd);
-    free(copy);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(parent);
+    if (fd < 0)
+        return errno == EACCES ? 0 : -errno;
+    int r = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
     return r;
 }
 
-/* Makes a folder that is not there, and opens it. */
+/* Makes a folder that is not there, and opens it. Whoever has made it, perhaps a moment ago: its name must not get lost
+ * with all that is stored in it. */
 static int folder_make(struct opening *o, struct folder *f)
 {
-    if (f->kind != FOLDER_ABSENT)
-        return 0;
-    int r = f->error;
+    int r = f->kind == FOLDER_ABSENT ? f->error : 0;
+
     if (r == -ENOENT)
-        r = mkdir(f->path, 0700) < 0 ? -errno : sync_parent(f->path);
+        r = mkdir(f->path, 0700) < 0 ? -errno : folder_look(o, f);
     if (r == 0)
-        r = folder_look(o, f);
+        r = sync_parent(f->path);
     if (r < 0)
         return refuse(o, f, r, cairn_strerror(r));
-    return f->kind == FOLDER_EMPTY ? 0 : refuse(o, f, -EEXIST, "changed while it was being formatted");
+    if (f->kind != FOLDER_EMPTY && f->kind != FOLDER_FORMING)
+        return refuse(o, f, -EEXIST, "changed while it was being formatted");
+    return 0;
 }
 
 static int folder_prepare(struct folder *f)
