@@ -56,7 +56,8 @@ class Daemon:
 
     # ---- life ----
 
-    def start(self):
+    def spawn(self):
+        """Starts it and does not wait."""
         env = dict(os.environ, **self.env)
         if self.user:  # else the daemon makes up its own
             env.update(CAIRN_ROOT_USER=self.user, CAIRN_ROOT_PASSWORD=self.password)
@@ -64,19 +65,23 @@ class Daemon:
         command = [program("cairnd"), "--address", f"127.0.0.1:{self.port}", *self.args, *self.drives]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+
+    def start(self, health="ready"):
+        """Until it is ready; "live": until it serves, though it may take no writes."""
+        self.spawn()
         deadline = time.monotonic() + START_SECONDS
-        while not self.ready():
+        while not self.is_(health):
             assert self.process.poll() is None, f"cairnd ended with {self.process.returncode}:\n{self.log()}"
-            assert time.monotonic() < deadline, f"cairnd is not ready:\n{self.log()}"
+            assert time.monotonic() < deadline, f"cairnd is not {health}:\n{self.log()}"
             time.sleep(0.02)
         return self
 
-    def ready(self):
+    def is_(self, health):
         try:
             connection = self.connect(timeout=5)
-            connection.request("GET", "/cairn/health/ready")
+            connection.request("GET", f"/cairn/health/{health}")
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def stop(self):

@@ -5,6 +5,7 @@
 
 The program is that of the folder CAIRN_BUILD (build/ when it is not set).
 """
+import ctypes
 import multiprocessing
 import os
 import shutil
@@ -16,6 +17,12 @@ import time
 from cairn import program
 
 MOUNT_SECONDS, STOP_SECONDS = 60, 90
+MNT_FORCE, MNT_DETACH = 1, 2
+
+
+def force_unmount(path):
+    """umount -f -l, in this process: one that is started would close what it inherits first, and wait for the mount. Only root may."""
+    ctypes.CDLL(None).umount2(os.fsencode(path), MNT_FORCE | MNT_DETACH)
 
 
 class Mount:
@@ -83,10 +90,14 @@ class Mount:
         return self.wait()
 
     def kill(self):
-        """kill -9, as a power cut for the process."""
+        """kill -9, as a power cut for the process.
+
+        Forced: the thread that tells the kernel of changes may be waiting there for a folder that somebody else has locked, who waits for
+        an answer of this process. Neither goes before the connection is cut, and while the one is there the kernel does not cut it."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            force_unmount(self.path)
+            self.process.wait(STOP_SECONDS)
             self.process = None
         if self.mounted():
             subprocess.run(["fusermount3", "-u", "-z", self.path], timeout=STOP_SECONDS)
