@@ -78,7 +78,7 @@ static void ring_push(struct replica *replica, struct batch *batch)
     replica->queue_bytes += batch->redo.bytes.len;
     replica->queue_pages += batch->pages;
     batch->refs++;
-    batch->sent++;
+    batch->sent += !replica->collecting;
     pthread_cond_signal(&replica->work);
 }
 
@@ -106,6 +106,22 @@ void replica_fail(struct replica *replica, int error)
     for (unsigned i = 0; i < replica->queue_count; i++)
         ring_at(replica, i)->answers++;
     pthread_cond_broadcast(&replica->index->progress);
+    pthread_cond_signal(&replica->index->rejoin.change);
+}
+
+void collecting_count(struct replica *replica)
+{
+    for (unsigned i = 0; i < replica->queue_count; i++)
+        ring_at(replica, i)->sent++;
+    replica->collecting = false;
+    pthread_cond_signal(&replica->work);
+}
+
+void collecting_end(struct replica *replica)
+{
+    replica->collecting = false;
+    while (!replica->healthy && replica->queue_count)
+        ring_pop(replica);
 }
 
 /* ---- the thread ---- */
@@ -154,6 +170,8 @@ static void applied(struct replica *replica, unsigned count, int rc)
         ring_pop(replica);
     }
     pthread_cond_broadcast(&replica->index->progress);
+    if (!replica->healthy)
+        pthread_cond_signal(&replica->index->rejoin.change);
 }
 
 /* index->lock held, and let go while the replica commits. */
@@ -170,13 +188,18 @@ static void applier_round(struct replica *replica)
     applied(replica, count, rc);
 }
 
+static bool has_work(const struct replica *replica)
+{
+    return replica->queue_count && !replica->collecting;
+}
+
 static void *applier_main(void *arg)
 {
     struct replica *replica = arg;
     pthread_setname_np(pthread_self(), "index-applier");
     pthread_mutex_lock(&replica->index->lock);
-    while (replica->queue_count || !replica->stop) {
-        if (replica->queue_count)
+    while (has_work(replica) || !replica->stop) {
+        if (has_work(replica))
             applier_round(replica);
         else
             pthread_cond_wait(&replica->work, &replica->index->lock);
@@ -229,7 +252,9 @@ void applier_send_all(struct index *index, struct batch *batch)
         if (replica == index->primary)
             continue;
         wait_for_room(index, replica);
-        if (replica->healthy)
+        if (replica->collecting && ring_full(replica))
+            collecting_end(replica);
+        if (replica->healthy || replica->collecting)
             ring_push(replica, batch);
     }
     pthread_mutex_unlock(&index->lock);

@@ -105,26 +105,31 @@ static int locks_init(struct index *index)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&index->lock, NULL);
     pthread_cond_init(&index->progress, &monotonic);
+    pthread_cond_init(&index->rejoin.change, &monotonic);
     pthread_condattr_destroy(&monotonic);
     for (size_t i = 0; i < INDEX_REPLICAS_MAX; i++) {
         index->replicas[i].index = index;
         index->replicas[i].folder = -1;
         index->replicas[i].trail.file = -1;
         pthread_cond_init(&index->replicas[i].work, NULL);
+        pthread_mutex_init(&index->replicas[i].copying, NULL);
     }
     return 0;
 }
 
 static void locks_release(struct index *index)
 {
-    for (size_t i = 0; i < INDEX_REPLICAS_MAX; i++)
+    for (size_t i = 0; i < INDEX_REPLICAS_MAX; i++) {
         pthread_cond_destroy(&index->replicas[i].work);
+        pthread_mutex_destroy(&index->replicas[i].copying);
+    }
     pthread_cond_destroy(&index->progress);
+    pthread_cond_destroy(&index->rejoin.change);
     pthread_mutex_destroy(&index->lock);
 }
 
 /* Signals are the program's; its own threads take them. */
-static int threads_start(struct index *index)
+static int threads_start(struct index *index, int64_t rejoin_ns)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -133,6 +138,8 @@ static int threads_start(struct index *index)
     for (size_t i = 0; i < index->count && rc == 0; i++)
         if (index->replicas[i].healthy && index->count > 1)
             rc = applier_start(&index->replicas[i]);
+    if (rc == 0 && index->count > 1)
+        rc = rejoin_start(index, rejoin_ns);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
@@ -147,7 +154,7 @@ static int start(struct index *index, const struct index_options *options)
     atomic_store(&index->sequence, index->meta.sequence);
     atomic_store(&index->applied, index->meta.sequence);
     atomic_store(&index->finished, index->meta.sequence);
-    return threads_start(index);
+    return threads_start(index, options->rejoin_ns);
 }
 
 int index_open(const struct index_options *options, struct index **ret_index)
@@ -190,6 +197,7 @@ void index_close(struct index **index)
     if (!old)
         return;
     *index = NULL;
+    rejoin_stop(old);
     writer_stop(old);
     for (size_t i = 0; i < old->count; i++)
         applier_stop(&old->replicas[i]);

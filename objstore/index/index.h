@@ -100,7 +100,7 @@ struct index_replica_status {
     uint64_t epoch;
     uint64_t sequence; /* the last commit it holds */
     bool primary;      /* serves the reads */
-    bool healthy;      /* part of the quorum. An unhealthy replica is brought up to date by the next index_open */
+    bool healthy;      /* part of the quorum. An unhealthy one whose drive is there is copied anew after a while */
     int error;         /* why it is not healthy; 0 otherwise */
 };
 
@@ -120,6 +120,7 @@ struct index_options {
     bool must_exist;          /* never create: the deployment is known to be older */
     struct buf *message; /* NULL, or gets a text on each replica that is not good or was copied anew, for a human */
     size_t map_size;     /* the map to begin with; 0: the default, so large that it hardly ever grows */
+    int64_t rejoin_ns;   /* how long after its failure a replica is first copied anew; 0: the default */
 };
 
 #define INDEX_REPLICAS_MAX 16

@@ -111,6 +111,7 @@ struct replica {
     unsigned page_size;
     ino_t inode;        /* of data.mdb */
     struct trail trail; /* only when there are other replicas */
+    pthread_mutex_t copying; /* held while it is copied from: the map can't change then */
 
     /* index->lock from here on */
     struct meta meta; /* of the last commit */
@@ -119,6 +120,7 @@ struct replica {
     bool spoiled; /* some of its records are damaged, its pages are not */
     int found;    /* what start-up saw wrong with it; 0: nothing */
     bool copied;  /* … and what it did */
+    bool collecting; /* gets batches that nobody waits for it to commit, until it is healthy (rejoin.c) */
     struct batch *queue[LAG_BATCHES];
     unsigned queue_first, queue_count;
     size_t queue_bytes, queue_pages;
@@ -126,6 +128,20 @@ struct replica {
     bool running; /* has its thread */
     pthread_t thread;
     pthread_cond_t work;
+};
+
+/* The thread that brings failed replicas back; index->lock. */
+struct rejoin {
+    pthread_t thread;
+    bool running, stop;
+    int64_t first_ns;      /* how long after a failure it tries */
+    pthread_cond_t change; /* a replica failed or has dropped what it had, or the index closes */
+};
+
+struct writer_job {
+    void (*run)(struct index *index, void *arg);
+    void *arg;
+    struct event done;
 };
 
 struct index {
@@ -145,6 +161,7 @@ struct index {
     _Atomic(struct request *) queued __attribute__((aligned(CACHE_LINE))); /* newest first */
     atomic_uint asleep;                                                    /* the writer waits for a request */
     atomic_bool stop;
+    _Atomic(struct writer_job *) job; /* to be run between two batches */
 
     /* The writer's. */
     struct index_txn write;
@@ -164,6 +181,7 @@ struct index {
 
     pthread_mutex_t lock;
     pthread_cond_t progress; /* an answer came, a queue has room */
+    struct rejoin rejoin;
     struct batch *spare;
     size_t count; /* R */
     size_t write_quorum;
@@ -223,6 +241,10 @@ void applier_send_all(struct index *index, struct batch *batch);
 unsigned applier_await(struct index *index, struct batch *batch, unsigned want);
 /* index->lock held: the replica is no longer part of the quorum; the batches it has count as answered. */
 void replica_fail(struct replica *replica, int error);
+/* index->lock held: a replica that is healthy from now on answers for what it has collected, too. */
+void collecting_count(struct replica *replica);
+/* index->lock held: what a replica that is not healthy has collected goes. */
+void collecting_end(struct replica *replica);
 /* A batch of its own for the writer, empty; NULL when memory is short. */
 struct batch *batch_new(struct index *index);
 void batch_unref(struct index *index, struct batch *batch);
@@ -232,6 +254,8 @@ void batch_free(struct batch *batch);
 
 int readers_init(struct index *index);
 void readers_release(struct index *index);
+/* The gate is closed: no slot keeps a transaction. */
+void readers_drop(struct index *index);
 /* Keeps readers out and waits until none is in; false, with the gate open, when that takes longer than STALL_NS. */
 bool gate_close(struct index *index);
 void gate_open(struct index *index);
@@ -244,8 +268,15 @@ int writer_start(struct index *index);
 /* Wakes the writer: something is queued, or somebody waits for the batch that it keeps open. */
 void queue_wake(struct index *index);
 void writer_stop(struct index *index);
+/* Runs fn on the writer's thread between two batches, and waits for it. */
+void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg);
 /* A read met a damaged record in the primary of that generation. */
 void writer_suspect(struct index *index, uint64_t generation);
+
+/* ---- rejoin.c ---- */
+
+int rejoin_start(struct index *index, int64_t first_ns);
+void rejoin_stop(struct index *index);
 
 /* ---- recover.c ---- */
 

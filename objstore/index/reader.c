@@ -39,6 +39,12 @@ static void slot_drop(struct index_txn *slot)
     slot->mdb = NULL;
 }
 
+void readers_drop(struct index *index)
+{
+    for (size_t i = 0; i < READERS_MAX; i++)
+        slot_drop(&index->readers[i]);
+}
+
 void readers_release(struct index *index)
 {
     for (size_t i = 0; index->readers && i < READERS_MAX; i++)

@@ -189,7 +189,7 @@ static void catch_up_all(struct index *index, struct replica *best)
 {
     for (size_t i = 0; i < index->count; i++)
         if (index->replicas[i].healthy && is_behind(&index->replicas[i], best))
-            trail_catch_up(best, &index->replicas[i]);
+            trail_catch_up(best, &index->replicas[i], &best->meta);
 }
 
 /* One that can't be brought up to date is left out, whatever it held. */

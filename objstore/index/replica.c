@@ -274,7 +274,9 @@ int replica_copy(struct replica *from, struct replica *to)
     int fd = openat(to->folder, DATABASE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
     if (fd < 0)
         return -errno;
+    pthread_mutex_lock(&from->copying);
     rc = copy_to(from, fd);
+    pthread_mutex_unlock(&from->copying);
     close(fd);
     if (!rc)
         rc = replica_install(to);
@@ -338,7 +340,9 @@ int replica_grow(struct replica *replica)
     size_t size = replica->map_size * 2;
     if (size > MAP_MAX || !address_space_has(size))
         return MDB_MAP_FULL;
+    pthread_mutex_lock(&replica->copying);
     int rc = mdb_env_set_mapsize(replica->env, size);
+    pthread_mutex_unlock(&replica->copying);
     if (!rc)
         replica->map_size = size;
     return rc;

@@ -227,6 +227,7 @@ void trail_settle(struct replica *replica, bool made)
 
 struct catch_up {
     struct replica *from, *to;
+    const struct meta *target;
     MDB_txn *txn;
     bool found;         /* the entry of to's last commit was met */
     bool arrived;       /* … and from's */
@@ -245,7 +246,7 @@ static int apply_file(struct catch_up *c, const char *name)
             if (c->found)
                 rc = lmdb_error(replica_redo(c->to, c->txn, &r.redo));
             c->found = c->found || entry_is(&r, &c->to->meta);
-            c->arrived = c->found && entry_is(&r, &c->from->meta);
+            c->arrived = c->found && entry_is(&r, c->target);
         }
     }
     reader_close(&r);
@@ -260,12 +261,12 @@ static int apply_trail(struct catch_up *c)
         rc = apply_file(c, TRAIL);
     if (rc < 0 || !c->arrived)
         return rc < 0 ? rc : -ENOENT;
-    return lmdb_error(meta_put(c->txn, c->to->dbi, &c->from->meta));
+    return lmdb_error(meta_put(c->txn, c->to->dbi, c->target));
 }
 
-int trail_catch_up(struct replica *from, struct replica *to)
+int trail_catch_up(struct replica *from, struct replica *to, const struct meta *target)
 {
-    struct catch_up c = {.from = from, .to = to};
+    struct catch_up c = {.from = from, .to = to, .target = target};
     int rc = lmdb_error(mdb_txn_begin(to->env, NULL, 0, &c.txn));
     if (rc < 0)
         return rc;
@@ -275,7 +276,7 @@ int trail_catch_up(struct replica *from, struct replica *to)
     else
         rc = lmdb_error(mdb_txn_commit(c.txn));
     if (rc == 0) {
-        to->meta = from->meta;
+        to->meta = *target;
         trail_restart(to);
     }
     return rc;

@@ -17,6 +17,7 @@
 #include "objstore/index/redo.h"
 
 struct replica;
+struct meta;
 
 struct trail {
     int file;                           /* -1: none */
@@ -36,8 +37,8 @@ void trail_restart(struct replica *replica);
 void trail_add(struct replica *replica, uint64_t epoch, uint64_t sequence, const struct redo *redo);
 void trail_settle(struct replica *replica, bool made);
 
-/* Applies to a replica that lags what it lacks of from's commits. -ENOENT when the trail does not reach back so far;
- * another error, and then nothing is applied either. */
-int trail_catch_up(struct replica *from, struct replica *to);
+/* Applies to a replica that lags what it lacks of from's commits up to target, which from has made. from may go on committing. -ENOENT when
+ * the trail does not reach back so far; another error, and then nothing is applied either. */
+int trail_catch_up(struct replica *from, struct replica *to, const struct meta *target);
 
 #endif

@@ -47,7 +47,7 @@ static void queue_wait(struct index *index)
 {
     atomic_store(&index->asleep, 1);
     while (!atomic_load(&index->queued) && !atomic_load(&index->stop) && !atomic_load(&index->suspect) &&
-           atomic_load(&index->asleep))
+           !atomic_load(&index->job) && atomic_load(&index->asleep))
         futex_wait(&index->asleep, 1);
     atomic_store(&index->asleep, 0);
 }
@@ -128,6 +128,7 @@ static bool promote(struct index *index)
         return false;
     pthread_mutex_lock(&index->lock);
     index->primary = next;
+    pthread_cond_signal(&index->rejoin.change); /* the old one may be copied anew now */
     pthread_mutex_unlock(&index->lock);
     index->generation++;
     atomic_store(&index->visible_txnid, info.me_last_txnid);
@@ -166,6 +167,25 @@ static void heed_suspicion(struct index *index)
     set_healthy(index, primary, CAIRN_ECORRUPT);
     if (!promote(index))
         set_healthy(index, primary, 0);
+}
+
+/* ---- jobs of others ---- */
+
+void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg)
+{
+    struct writer_job job = {.run = fn, .arg = arg};
+    atomic_store(&index->job, &job);
+    queue_wake(index);
+    event_wait(&job.done);
+}
+
+static void heed_job(struct index *index)
+{
+    struct writer_job *job = atomic_exchange(&index->job, NULL);
+    if (!job)
+        return;
+    job->run(index, job->arg);
+    event_set(&job->done);
 }
 
 /* ---- commit ---- */
@@ -396,6 +416,7 @@ static void *writer_main(void *arg)
     pthread_setname_np(pthread_self(), "index-writer");
     for (;;) {
         heed_suspicion(index);
+        heed_job(index);
         if (!todo)
             todo = queue_take(index);
         if (!todo && atomic_load(&index->stop))

@@ -51,6 +51,13 @@ const char *fixture_database(size_t i)
     return databases[i];
 }
 
+static int64_t rejoin_ns;
+
+void fixture_rejoin_after(int64_t ns)
+{
+    rejoin_ns = ns;
+}
+
 int fixture_open_without(size_t count, unsigned missing, struct index **ret_index)
 {
     const char *paths[FIXTURE_REPLICAS];
@@ -62,6 +69,7 @@ int fixture_open_without(size_t count, unsigned missing, struct index **ret_inde
         .count = count,
         .write_quorum = count / 2 + 1,
         .message = &message,
+        .rejoin_ns = rejoin_ns,
     };
     int rc = index_open(&options, ret_index);
     buf_add_char(&message, 0);

@@ -17,6 +17,8 @@ const char *fixture_database(size_t i);
 
 /* Opens count replicas; those in the bitmap missing as if their drive were. W = count / 2 + 1. */
 int fixture_open_without(size_t count, unsigned missing, struct index **ret_index);
+/* From now on a replica that fails is copied anew after so long. */
+void fixture_rejoin_after(int64_t ns);
 /* … all of them, which must succeed. */
 struct index *fixture_open(size_t count);
 /* What the last open had to say. */
