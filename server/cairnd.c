@@ -305,6 +305,7 @@ static int open_auth(struct daemon *d)
 {
     struct auth_options o = {.credentials = d->credentials,
                              .region = span_cstr(opt.region),
+                             .regionless = SPAN_LIT(ADMIN_OF_MINIO),
                              .aliases = d->aliases,
                              .alias_count = opt.aliases.count,
                              .ports = d->ports,

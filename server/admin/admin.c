@@ -25,6 +25,13 @@ static int health_read(struct http_request *request, struct admin *admin)
     return http_reply_bytes(request, status.readable ? 200 : 503, "text/plain", SPAN_EMPTY);
 }
 
+static int not_here(struct http_request *request, struct admin *admin)
+{
+    (void)request;
+    (void)admin;
+    return -ENOSYS;
+}
+
 enum who { ANYONE, SIGNED, SCRAPER };
 
 static const struct route {
@@ -45,6 +52,7 @@ static const struct route {
     {"/minio/v2/metrics/cluster", "Metrics", SCRAPER, admin_metrics},
     {"/cairn/admin/v1/status", "AdminStatus", SIGNED, admin_status},
 };
+static const struct route of_minio = {ADMIN_OF_MINIO, "AdminOfMinio", SIGNED, not_here};
 #define ROUTES (sizeof routes / sizeof routes[0])
 
 static const struct route *find_route(struct span path)
@@ -54,7 +62,7 @@ static const struct route *find_route(struct span path)
     for (size_t i = 0; i < ROUTES; i++)
         if (span_is(path, routes[i].path))
             return &routes[i];
-    return NULL;
+    return span_starts(path, span_cstr(of_minio.path)) ? &of_minio : NULL;
 }
 
 bool admin_wants(const struct http_request *request)
@@ -69,7 +77,7 @@ int admin_handle(struct http_request *request, void *arg)
     if (!route)
         return -ENOENT;
     request->operation = route->name;
-    if (!span_is(request->head.method, "GET") && !span_is(request->head.method, "HEAD"))
+    if (route != &of_minio && !span_is(request->head.method, "GET") && !span_is(request->head.method, "HEAD"))
         return S3_METHOD_NOT_ALLOWED;
     bool open = route->who == ANYONE || (route->who == SCRAPER && admin->metrics_public);
     if (!open && !request->identity)

@@ -11,6 +11,8 @@
  * /cairn/metrics                 signed, or anyone with metrics_public     Prometheus text
  * /minio/v2/metrics/cluster      likewise
  * /cairn/admin/v1/status         signed       JSON: drives, sets, space, quorum
+ * /minio/admin/…                 signed       NotImplemented: the clients of MinIO's administration hear it in plain
+ * words
  */
 #ifndef CAIRN_ADMIN_H
 #define CAIRN_ADMIN_H
@@ -28,10 +30,12 @@ struct admin {
     bool metrics_public;
 };
 
+#define ADMIN_OF_MINIO "/minio/admin/" /* its clients sign for no region */
+
 /* Whether the request is for one of the paths above. */
 bool admin_wants(const struct http_request *request);
-/* An http_handler for those; arg is the struct admin. -EACCES when the caller may not, S3_METHOD_NOT_ALLOWED
- * for a method other than GET and HEAD; the reply has not begun then. */
+/* An http_handler for those; arg is the struct admin. -EACCES when the caller may not, -ENOSYS for
+ * MinIO's administration, S3_METHOD_NOT_ALLOWED for a method other than GET and HEAD; the reply has not begun then. */
 int admin_handle(struct http_request *request, void *arg);
 
 #endif

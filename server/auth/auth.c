@@ -12,7 +12,7 @@
 
 struct auth {
     struct credentials *credentials;
-    struct span region;
+    struct span region, regionless;
     struct span aliases[AUTH_ALIASES_MAX];
     size_t alias_count;
     unsigned ports[AUTH_PORTS_MAX];
@@ -40,6 +40,7 @@ int auth_new(const struct auth_options *options, struct auth **ret_auth)
         return -ENOMEM;
     auth->credentials = options->credentials;
     auth->region = options->region;
+    auth->regionless = options->regionless;
     for (size_t i = 0; i < options->alias_count; i++)
         auth->aliases[auth->alias_count++] = options->aliases[i];
     for (size_t i = 0; i < options->port_count; i++)
@@ -252,6 +253,14 @@ static int payload_of(struct check *c)
     return S3_INVALID_ARGUMENT;
 }
 
+/* The region that must be signed for; empty: any will do. */
+static struct span region_of(const struct check *c)
+{
+    struct span regionless = c->auth->regionless;
+    bool any = !c->auth->region.len || (regionless.len && span_starts(c->request->head.path, regionless));
+    return any ? SPAN_EMPTY : c->auth->region;
+}
+
 static int verify_signed(struct check *c, struct span authorization)
 {
     int r = parse(c, authorization);
@@ -261,9 +270,10 @@ static int verify_signed(struct check *c, struct span authorization)
         r = find_identity(c);
     if (r < 0)
         return r;
-    struct span detail = SPAN_EMPTY, region = c->auth->region.len ? c->auth->region : SPAN_EMPTY;
+    struct span detail = SPAN_EMPTY;
     struct sigv4_request request = to_verify(c, c->request->host);
-    enum sigv4_status status = sigv4_check(&c->stated, &request, region, SPAN_LIT("s3"), c->request->now, &detail);
+    enum sigv4_status status =
+        sigv4_check(&c->stated, &request, region_of(c), SPAN_LIT("s3"), c->request->now, &detail);
     if (status != SIGV4_OK)
         return sigv4_error(c, status, detail);
     r = key_cache_get(c->auth->keys, c->identity, &c->stated, &c->key);

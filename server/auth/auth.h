@@ -26,6 +26,7 @@
 struct auth_options {
     struct credentials *credentials; /* borrowed */
     struct span region;              /* of this deployment; empty: any region is accepted */
+    struct span regionless;          /* paths that begin so may be signed for any region, or none; empty: none may */
     const struct span *aliases;      /* --host-alias: exact, or "*.suffix"; borrowed */
     size_t alias_count;              /* at most AUTH_ALIASES_MAX */
     const unsigned *ports;           /* we listen on; borrowed */

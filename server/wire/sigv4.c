@@ -42,17 +42,17 @@ struct encoded_pair {
     struct span name, value;
 };
 
-static int pair_cmp(const struct encoded_pair *a, const struct encoded_pair *b)
+static int pair_cmp(const struct encoded_pair *a, const struct encoded_pair *b, enum sigv4_order order)
 {
-    int order = span_cmp(a->name, b->name);
-    return order != 0 ? order : span_cmp(a->value, b->value);
+    int by_name = span_cmp(a->name, b->name);
+    return by_name != 0 || order == SIGV4_BY_NAME ? by_name : span_cmp(a->value, b->value);
 }
 
 /* By insertion: clients send few parameters, and most send them in order. */
-static void insert_sorted(struct encoded_pair *pairs, size_t count, struct encoded_pair pair)
+static void insert_sorted(struct encoded_pair *pairs, size_t count, struct encoded_pair pair, enum sigv4_order order)
 {
     size_t at = count;
-    for (; at > 0 && pair_cmp(&pairs[at - 1], &pair) > 0; at--)
+    for (; at > 0 && pair_cmp(&pairs[at - 1], &pair, order) > 0; at--)
         pairs[at] = pairs[at - 1];
     pairs[at] = pair;
 }
@@ -73,7 +73,7 @@ static size_t query_text_max(const struct uri_query *query)
 }
 
 /* What is sorted is the encoded text, in which an encoded byte stands as '%', before every letter. */
-int sigv4_canonical_query(const struct uri_query *query, struct arena *a, struct span *ret_text)
+int sigv4_canonical_query(const struct uri_query *query, enum sigv4_order order, struct arena *a, struct span *ret_text)
 {
     static const struct uri_query none = {0};
     if (query == NULL)
@@ -87,7 +87,7 @@ int sigv4_canonical_query(const struct uri_query *query, struct arena *a, struct
         if (span_is(query->pairs[i].name, "X-Amz-Signature"))
             continue;
         struct span name = encode_at(&encoded, query->pairs[i].name);
-        insert_sorted(pairs, count++, (struct encoded_pair){name, encode_at(&encoded, query->pairs[i].value)});
+        insert_sorted(pairs, count++, (struct encoded_pair){name, encode_at(&encoded, query->pairs[i].value)}, order);
     }
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
@@ -227,15 +227,34 @@ static bool signature_is(struct span stated, const char computed[SIGV4_SIGNATURE
     return stated.len == SIGV4_SIGNATURE_SIZE - 1 && equal_constant_time(stated.ptr, computed, stated.len);
 }
 
-enum sigv4_status sigv4_verify(const struct sigv4_auth *auth, const struct sigv4_request *request,
-                               const struct sigv4_key *key, struct arena *a, struct sigv4_proof *ret_proof)
+static enum sigv4_status verify_query(const struct sigv4_auth *auth, const struct sigv4_request *request,
+                                      struct span query, const struct sigv4_key *key, struct arena *a,
+                                      struct sigv4_proof *ret_proof)
 {
-    struct span query;
-    if (sigv4_canonical_query(request->query, a, &query) < 0 ||
-        sigv4_signature(request, query, auth->signed_headers, span_cstr(auth->timestamp), auth->scope, key, a,
+    if (sigv4_signature(request, query, auth->signed_headers, span_cstr(auth->timestamp), auth->scope, key, a,
                         ret_proof) < 0)
         return SIGV4_NOMEM;
     return signature_is(auth->signature, ret_proof->signature) ? SIGV4_OK : SIGV4_MISMATCH;
+}
+
+enum sigv4_status sigv4_verify(const struct sigv4_auth *auth, const struct sigv4_request *request,
+                               const struct sigv4_key *key, struct arena *a, struct sigv4_proof *ret_proof)
+{
+    struct span query, as_given;
+    struct sigv4_proof other;
+    if (sigv4_canonical_query(request->query, SIGV4_BY_NAME_AND_VALUE, a, &query) < 0)
+        return SIGV4_NOMEM;
+    enum sigv4_status status = verify_query(auth, request, query, key, a, ret_proof);
+    if (status != SIGV4_MISMATCH)
+        return status;
+    if (sigv4_canonical_query(request->query, SIGV4_BY_NAME, a, &as_given) < 0)
+        return SIGV4_NOMEM;
+    if (span_eq(as_given, query))
+        return SIGV4_MISMATCH;
+    status = verify_query(auth, request, as_given, key, a, &other);
+    if (status == SIGV4_OK)
+        *ret_proof = other; /* else the first says how it should have been */
+    return status;
 }
 
 int sigv4_sign_policy(const struct sigv4_key *key, struct span policy_base64, char ret_signature[SIGV4_SIGNATURE_SIZE])

@@ -99,7 +99,7 @@ int sigv4_sign(const struct sigv4_signer *signer, const struct sigv4_request *re
     struct sigv4_proof proof;
     if (!is_of_day(signer, timestamp))
         return -EINVAL;
-    int rc = sigv4_canonical_query(request->query, a, &query);
+    int rc = sigv4_canonical_query(request->query, SIGV4_BY_NAME_AND_VALUE, a, &query);
     if (rc == 0)
         rc = signed_headers_of(request, a, &signed_headers);
     if (rc == 0)
@@ -163,7 +163,7 @@ int sigv4_presign(const struct sigv4_signer *signer, const struct sigv4_request 
     if (rc == 0)
         rc = presigned_query(signer, request, timestamp, expires_s, session_token, signed_headers, a, &query);
     if (rc == 0)
-        rc = sigv4_canonical_query(&query, a, &canonical_query);
+        rc = sigv4_canonical_query(&query, SIGV4_BY_NAME_AND_VALUE, a, &canonical_query);
     if (rc == 0)
         rc = sigv4_signature(request, canonical_query, signed_headers, timestamp, span_cstr(signer->scope),
                              &signer->key, a, &proof);

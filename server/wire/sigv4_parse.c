@@ -41,8 +41,8 @@ static bool parse_credential(struct span text, struct sigv4_auth *auth)
     auth->region = cut_last(&rest, '/');
     auth->date = cut_last(&rest, '/');
     auth->access_key = rest;
-    if (auth->date.len != 8 || auth->region.len == 0 || auth->service.len == 0 ||
-        !span_is(terminator, SIGV4_TERMINATOR) || rest.len == 0 || rest.len > SIGV4_ACCESS_KEY_MAX)
+    if (auth->date.len != 8 || auth->service.len == 0 || !span_is(terminator, SIGV4_TERMINATOR) || rest.len == 0 ||
+        rest.len > SIGV4_ACCESS_KEY_MAX)
         return false;
     auth->scope = span_from(text, rest.len + 1);
     return auth->scope.len < SIGV4_SCOPE_MAX;

@@ -6,8 +6,11 @@
 
 #define SIGV4_TERMINATOR "aws4_request"
 
+/* Where a parameter is repeated: AWS orders by value as well, MinIO's libraries leave the order that was given. */
+enum sigv4_order { SIGV4_BY_NAME_AND_VALUE, SIGV4_BY_NAME };
 /* The canonical query: encoded pairs in order, without X-Amz-Signature. In the arena. 0, -ENOMEM. */
-int sigv4_canonical_query(const struct uri_query *query, struct arena *a, struct span *ret_text);
+int sigv4_canonical_query(const struct uri_query *query, enum sigv4_order order, struct arena *a,
+                          struct span *ret_text);
 
 /* From a request to its signature: all the rest is parsing. canonical_query as above; scope and timestamp as text.
  * 0, -ENOMEM. */

@@ -38,11 +38,23 @@ def test_health_is_told_to_anybody(daemon, path):
 
 
 @pytest.mark.parametrize("path", ["/cairn", "/cairn/", "/cairn/health", "/cairn/health/", "/cairn/health/live/", "/cairn/health/other", "/cairn/admin/v1/status/x",
-                                  "/minio/admin/v3/info", "//cairn/health/live", "/cairn/../cairn/health/live"])
+                                  "/minio/admin", "/minio/other", "//cairn/health/live", "/cairn/../cairn/health/live"])
 def test_other_paths_are_buckets_that_can_not_be(daemon, path):
     assert daemon.raw("GET", path, sign=False).status == 403
     assert daemon.raw("GET", path).status in (400, 404)
     assert daemon.raw("PUT", path, body=b"x").status in (400, 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+def test_the_administration_of_minio_is_told_not_to_be_here(daemon, method):
+    path = "/minio/admin/v3/info"
+    assert daemon.raw(method, path, sign=False).code == "AccessDenied"
+    region, daemon.region = daemon.region, ""
+    try:
+        reply = daemon.raw(method, path, query="x=1")
+    finally:
+        daemon.region = region
+    assert (reply.status, reply.code) == (501, "NotImplemented")
 
 
 def test_a_write_quorum_that_is_lost_is_not_ready_and_shows(tmp_path):

@@ -216,6 +216,20 @@ Test(auth, any_region_will_do_when_none_is_set)
     cr_assert_eq(reply.head.status, 200);
 }
 
+Test(auth, some_paths_are_signed_for_no_region)
+{
+    start((struct auth_options){.region = SPAN_LIT("us-east-1"), .regionless = SPAN_LIT("/below/")});
+    for (size_t i = 0; i < 3; i++) {
+        const char *regions[] = {"", "eu-west-3", "us-east-1"};
+        call(&(struct call){.path = "/below/here", .payload = "UNSIGNED-PAYLOAD", .region = regions[i]});
+        cr_expect_eq(reply.head.status, 200, "%s", regions[i]);
+        call(&(struct call){.path = "/below", .payload = "UNSIGNED-PAYLOAD", .region = regions[i]});
+        cr_expect_eq(reply.head.status, i == 2 ? 200 : 400, "%s", regions[i]);
+    }
+    call(&(struct call){.path = "/below/here", .payload = "UNSIGNED-PAYLOAD", .region = "", .secret = "wrong"});
+    expect_error(403, "SignatureDoesNotMatch");
+}
+
 static const struct {
     const char *lines;
     int status;

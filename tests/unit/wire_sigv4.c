@@ -236,6 +236,8 @@ Test(sigv4, malformed_headers_are_told_apart)
         {HEADER("AWS4-HMAC-SHA256 Credential=/20130524/r/s3/aws4_request, SignedHeaders=host, " SIG, DATED),
          SIGV4_MALFORMED},
         {HEADER("AWS4-HMAC-SHA256 Credential=A/20130524//s3/aws4_request, SignedHeaders=host, " SIG, DATED),
+         SIGV4_SCOPE_REGION},
+        {HEADER("AWS4-HMAC-SHA256 Credential=A/20130524/r//aws4_request, SignedHeaders=host, " SIG, DATED),
          SIGV4_MALFORMED},
         {HEADER("AWS4-HMAC-SHA256 " CREDENTIAL ", SignedHeaders=host, " SIG, ""), SIGV4_NO_DATE},
         {HEADER("AWS4-HMAC-SHA256 " CREDENTIAL ", SignedHeaders=host, " SIG, "Date: today\r\n"), SIGV4_NO_DATE},
