@@ -5,8 +5,10 @@
 
 /*
  * CopyObject: one mutation finds the source, judges the conditions of both sides and links a new inode to the source's
- * blobs; no data moves. Only a checksum that the source does not have makes its bytes be read; they must then still be
- * the same when the mutation runs, else it is tried again.
+ * blobs; no data moves. The copy has a checksum of the whole, of the algorithm that is asked for, else of the source's.
+ * Where the source has none such (another algorithm, or COMPOSITE: of its parts), it follows from the CRCs of the
+ * source's parts, or its bytes are read; they must then still be the same when the mutation runs, else it is tried
+ * again.
  */
 #define COPY_TRIES 4
 
@@ -19,7 +21,7 @@ struct copy_job {
     struct buf stated;                          /* packed: what the request gives of the new object */
     struct buf tags;                            /* packed: its tags */
 
-    bool digest_known; /* of the source as it was at (ino, version) */
+    const struct checksum_algorithm *known; /* digest is of this, of the source as it was at (ino, version); or NULL */
     uint64_t ino, version;
     uint8_t digest[HASH_MAX];
 
@@ -87,27 +89,28 @@ static bool is_tag(const struct attr *attr)
     return attr->tag == ATTR_TAG;
 }
 
-/* A COMPOSITE one is of the source's parts, which the copy does not have. */
 static bool is_full_checksum(const struct attr *attr)
 {
     return attr->tag == ATTR_CHECKSUM;
 }
 
-/* Whether the source's own checksum serves. */
-static bool has_checksum(const struct copy_job *job, const struct inode *source)
+/* The algorithm of a checksum that has yet to be made for the copy; NULL when the source's own serves. */
+static const struct checksum_algorithm *lacking(const struct copy_job *job, const struct inode *source)
 {
     struct checksum_found found;
-    return !job->algorithm ||
-           (checksum_find(source->attrs, &found) && found.algorithm == job->algorithm && !found.composite);
+    if (!checksum_find(source->attrs, &found) || (job->algorithm && job->algorithm != found.algorithm))
+        return job->algorithm;
+    return found.composite ? found.algorithm : NULL;
 }
 
 static int add_checksum(struct copy_job *job, const struct inode *source)
 {
-    if (has_checksum(job, source))
+    const struct checksum_algorithm *algorithm = lacking(job, source);
+    if (!algorithm)
         return attrs_copy(source->attrs, is_full_checksum, &job->attrs);
-    if (!job->digest_known || job->ino != source->ino || job->version != source->version)
+    if (job->known != algorithm || job->ino != source->ino || job->version != source->version)
         return -EAGAIN;
-    return checksum_add_attr(&job->attrs, job->algorithm->hash, job->digest, false);
+    return checksum_add_attr(&job->attrs, algorithm->hash, job->digest, false);
 }
 
 static int make_attrs(struct copy_job *job, const struct inode *source)
@@ -151,33 +154,68 @@ static int copy_object(struct ns_txn *txn, void *arg)
     return ns_key_copy(txn, source.ino, 0, source.size, bucket.ino, job->call->key, &put, &job->result);
 }
 
-/* The checksum that the source lacks, from its bytes. */
-static int digest_source(struct s3_call *call, struct copy_job *job)
+/* The CRC of the whole from those of the parts: 0, or -ENODATA when they do not give it. */
+static int combine_parts(struct ns_txn *txn, const struct inode *source, const struct checksum_algorithm *algorithm,
+                         uint8_t ret_digest[HASH_MAX])
+{
+    uint8_t sum[HASH_MAX] = {0}; /* the CRC of nothing */
+    if (!algorithm->full_object || !(source->flags & INODE_ETAG_PARTS))
+        return -ENODATA;
+    for (uint32_t number = 1; number <= source->parts; number++) {
+        struct checksum_found found;
+        struct ns_part part;
+        uint64_t off;
+        int ret = ns_object_part(txn, source, number, &off, &part);
+        if (ret < 0)
+            return ret;
+        if (!checksum_find(part.attrs, &found) || found.algorithm != algorithm || !found.digest.len)
+            return -ENODATA;
+        ret = checksum_combine(algorithm->hash, sum, (const uint8_t *)found.digest.ptr, part.size, sum);
+        if (ret < 0)
+            return ret;
+    }
+    memcpy(ret_digest, sum, HASH_MAX);
+    return 0;
+}
+
+/* The checksum that the source lacks. txn is ended, if need be before its bytes are read. */
+static int digest_in(struct s3_call *call, struct copy_job *job, struct ns_txn **txn)
 {
     struct inode source;
-    struct ns_txn *txn;
     uint8_t digest[1][HASH_MAX];
+    int ret = copy_source_find(*txn, &job->source, &source);
+    const struct checksum_algorithm *algorithm = ret == 0 ? lacking(job, &source) : NULL;
+    if (!algorithm || source.size > S3_BODY_MAX)
+        return ret;
+    ret = combine_parts(*txn, &source, algorithm, digest[0]);
+    if (ret == -ENODATA)
+        ret = copy_digests(call, txn, &source, 0, source.size, &algorithm->hash, 1, digest);
+    if (ret < 0)
+        return ret;
+    job->ino = source.ino;
+    job->version = source.version;
+    memcpy(job->digest, digest[0], HASH_MAX);
+    job->known = algorithm;
+    return 0;
+}
+
+static int digest_source(struct s3_call *call, struct copy_job *job)
+{
+    struct ns_txn *txn;
     int ret = s3_view_begin(call, &txn);
     if (ret < 0)
         return ret;
-    ret = copy_source_find(txn, &job->source, &source);
-    if (ret < 0 || has_checksum(job, &source) || source.size > S3_BODY_MAX) {
-        ns_view_end(&txn);
-        return ret;
-    }
-    job->ino = source.ino;
-    job->version = source.version;
-    ret = copy_digests(call, &txn, &source, 0, source.size, &job->algorithm->hash, 1, digest);
-    memcpy(job->digest, digest[0], HASH_MAX);
-    job->digest_known = ret == 0;
+    ret = digest_in(call, job, &txn);
+    ns_view_end(&txn);
     return ret;
 }
 
+/* Most sources have the checksum that the copy shall have, so the first try looks for none. */
 static int run(struct s3_call *call, struct copy_job *job)
 {
-    int ret = -EAGAIN;
+    int ret = s3_apply(call, copy_object, job);
     for (int i = 0; i < COPY_TRIES && ret == -EAGAIN; i++) {
-        ret = job->algorithm ? digest_source(call, job) : 0;
+        ret = digest_source(call, job);
         if (ret == 0)
             ret = s3_apply(call, copy_object, job);
     }

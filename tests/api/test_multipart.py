@@ -268,6 +268,20 @@ def test_composite_checksums(daemon, bucket):
         assert part[f"x-amz-checksum-{algorithm.lower()}"] == b64(digest(b"end"))
 
 
+@pytest.mark.parametrize("algorithm,digest", [("CRC32", crc), ("SHA256", sha256)])
+def test_a_copy_of_a_composite_checksum_has_that_of_the_whole(daemon, bucket, algorithm, digest):
+    bodies = [body_of(MIN), body_of(MIN + 7), b"end"]
+    assert checked_upload(daemon, bucket, "k", bodies, algorithm, "COMPOSITE", digest)[1].status == 200
+    whole = b64(digest(b"".join(bodies)))
+    copy = daemon.raw("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"{bucket}/k"})
+    assert (copy.status, copy.text(f"Checksum{algorithm}"), copy.text("ChecksumType")) == (200, whole, "FULL_OBJECT")
+    head = daemon.raw("HEAD", f"/{bucket}/copy", headers={"x-amz-checksum-mode": "ENABLED"}).headers
+    assert (head[f"x-amz-checksum-{algorithm.lower()}"], head["x-amz-checksum-type"]) == (whole, "FULL_OBJECT")
+    assert daemon.raw("GET", f"/{bucket}/copy").body == b"".join(bodies)
+    other = daemon.raw("PUT", f"/{bucket}/other", headers={"x-amz-copy-source": f"{bucket}/k", "x-amz-checksum-algorithm": "SHA1"})
+    assert other.text("ChecksumSHA1") == b64(hashlib.sha1(b"".join(bodies)).digest())
+
+
 def test_full_object_checksums(daemon, bucket):
     bodies = [body_of(MIN), body_of(MIN + 1), b"end"]
     want = b64(crc(b"".join(bodies)))
