@@ -117,14 +117,10 @@ enum cond_result cond_check_write(const struct cond *cond, struct span etag)
     bool exists = etag.ptr != NULL;
     if (cond->has_unmodified_since)
         return COND_UNSUPPORTED;
-    if (cond->if_none_match.ptr != NULL) {
-        if (cond->if_match.ptr != NULL || !etag_is_any(cond->if_none_match))
-            return COND_UNSUPPORTED;
-        return exists ? COND_FAILED : COND_OK;
-    }
-    if (cond->if_match.ptr == NULL)
-        return COND_OK;
-    if (!exists)
+    if (cond->if_match.ptr != NULL && !exists)
         return COND_NO_KEY;
-    return etag_in_list(cond->if_match, etag, true) ? COND_OK : COND_FAILED;
+    if (cond->if_match.ptr != NULL && !etag_in_list(cond->if_match, etag, true))
+        return COND_FAILED;
+    return cond->if_none_match.ptr != NULL && exists && etag_in_list(cond->if_none_match, etag, false) ? COND_FAILED
+                                                                                                       : COND_OK;
 }

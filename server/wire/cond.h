@@ -34,15 +34,16 @@ enum cond_result {
     COND_NOT_MODIFIED, /* 304 */
     COND_FAILED,       /* 412 PreconditionFailed */
     COND_NO_KEY,       /* 404 NoSuchKey: If-Match of a write where nothing is */
-    COND_UNSUPPORTED   /* 501 NotImplemented: a write with If-None-Match other than "*", with both, or by date */
+    COND_UNSUPPORTED   /* 501 NotImplemented: a write with If-Unmodified-Since */
 };
 
 /* GET and HEAD of an object that exists. Times count in whole seconds. */
 enum cond_result cond_check_read(const struct cond *cond, struct span etag, int64_t mtime_ns);
 /* The source of a copy: every condition that does not hold is COND_FAILED. */
 enum cond_result cond_check_copy_source(const struct cond *cond, struct span etag, int64_t mtime_ns);
-/* PUT, CompleteMultipartUpload: only the tags count, and If-Modified-Since, which RFC 9110 has only for reads, is read
- * over. etag is of the object that is there, or .ptr NULL. */
+/* PUT, CompleteMultipartUpload: the tags count. AWS takes no If-None-Match but "*"; RFC 9110, MinIO and Ceph do, so tags
+ * are compared. If-Modified-Since, which RFC 9110 has for reads alone, is read over. etag is of the object that is
+ * there, or .ptr NULL. */
 enum cond_result cond_check_write(const struct cond *cond, struct span etag);
 
 #endif

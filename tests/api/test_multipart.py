@@ -264,6 +264,8 @@ def test_composite_checksums(daemon, bucket):
         assert (reply.status, reply.text(f"Checksum{algorithm}"), reply.text("ChecksumType")) == (200, want, "COMPOSITE")
         head = daemon.raw("HEAD", f"/{bucket}/k", headers={"x-amz-checksum-mode": "ENABLED"}).headers
         assert (head[f"x-amz-checksum-{algorithm.lower()}"], head["x-amz-checksum-type"]) == (want, "COMPOSITE")
+        attributes = daemon.raw("GET", f"/{bucket}/k", query="attributes", headers={"x-amz-object-attributes": "Checksum"})
+        assert attributes.text(f"Checksum{algorithm}") + "-2" == want, "here it stands without the number of parts"
         part = daemon.raw("GET", f"/{bucket}/k", query="partNumber=2", headers={"x-amz-checksum-mode": "ENABLED"}).headers
         assert part[f"x-amz-checksum-{algorithm.lower()}"] == b64(digest(b"end"))
 

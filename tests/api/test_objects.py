@@ -246,8 +246,11 @@ def test_conditional_writes(s3, bucket, daemon):
         assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
         assert put(other, if_match=etag) != etag
         assert put(body, if_match=etag) == "PreconditionFailed"
-    for header, value in ("if-none-match", '"an-etag"'), ("if-unmodified-since", "Mon, 01 Jan 2035 00:00:00 GMT"):
-        assert daemon.raw("PUT", f"/{bucket}/k", headers={header: value}).code == "NotImplemented"
+        etag = put(body, if_none_match='"another"')
+        assert put(other, if_none_match=f'"another", {etag}') == "PreconditionFailed"
+        assert put(other, if_match=etag, if_none_match=etag) == "PreconditionFailed"
+        assert put(other, if_match=etag, if_none_match='"another"') != etag
+    assert daemon.raw("PUT", f"/{bucket}/k", headers={"if-unmodified-since": "Mon, 01 Jan 2035 00:00:00 GMT"}).code == "NotImplemented"
 
 
 def test_conditional_deletes(daemon, s3, bucket):

@@ -154,8 +154,13 @@ Test(cond, writes_look_at_tags_alone)
     cr_expect_eq(cond_check_write(&replace, SPAN_LIT("abc")), COND_OK);
     cr_expect_eq(cond_check_write(&replace, SPAN_LIT("other")), COND_FAILED);
     cr_expect_eq(cond_check_write(&replace, SPAN_EMPTY), COND_NO_KEY);
-    struct cond odd = make_cond(0, 'n', NONE, NONE);
-    cr_expect_eq(cond_check_write(&odd, SPAN_LIT("abc")), COND_UNSUPPORTED);
+    struct cond other = make_cond(0, 'y', NONE, NONE);
+    cr_expect_eq(cond_check_write(&other, SPAN_LIT("abc")), COND_FAILED);
+    cr_expect_eq(cond_check_write(&other, SPAN_LIT("other")), COND_OK);
+    cr_expect_eq(cond_check_write(&other, SPAN_EMPTY), COND_OK);
+    struct cond both = make_cond('y', 'y', NONE, NONE);
+    cr_expect_eq(cond_check_write(&both, SPAN_LIT("abc")), COND_FAILED);
+    cr_expect_eq(cond_check_write(&both, SPAN_EMPTY), COND_NO_KEY);
     struct cond dated = {.has_unmodified_since = true};
     cr_expect_eq(cond_check_write(&dated, SPAN_LIT("abc")), COND_UNSUPPORTED);
     struct cond none = {0};
