@@ -201,6 +201,9 @@ Test(sigv4, scope_is_checked)
     cr_expect_eq(sigv4_check(&t.auth, &t.request, region, s3, MAY_24_2013, &t.detail), SIGV4_OK);
     cr_expect_eq(sigv4_check(&t.auth, &t.request, SPAN_LIT("eu"), s3, MAY_24_2013, &t.detail), SIGV4_SCOPE_REGION);
     cr_expect(span_is(t.detail, "us-east-1"));
+    t.auth.region = SPAN_LIT("");
+    cr_expect_eq(sigv4_check(&t.auth, &t.request, region, s3, MAY_24_2013, NULL), SIGV4_SCOPE_REGION);
+    t.auth.region = region;
     cr_expect_eq(sigv4_check(&t.auth, &t.request, region, SPAN_LIT("sts"), MAY_24_2013, NULL), SIGV4_SCOPE_SERVICE);
     t.auth.date = SPAN_LIT("20130525");
     cr_expect_eq(sigv4_check(&t.auth, &t.request, region, s3, MAY_24_2013, NULL), SIGV4_SCOPE_DATE);
@@ -235,8 +238,8 @@ Test(sigv4, malformed_headers_are_told_apart)
          SIGV4_MALFORMED},
         {HEADER("AWS4-HMAC-SHA256 Credential=/20130524/r/s3/aws4_request, SignedHeaders=host, " SIG, DATED),
          SIGV4_MALFORMED},
-        {HEADER("AWS4-HMAC-SHA256 Credential=A/20130524//s3/aws4_request, SignedHeaders=host, " SIG, DATED),
-         SIGV4_SCOPE_REGION},
+        {HEADER("AWS4-HMAC-SHA256 Credential=A/20130524//s3/aws4_request, SignedHeaders=host;x-amz-date, " SIG, DATED),
+         SIGV4_MISMATCH}, /* no region is one like any other */
         {HEADER("AWS4-HMAC-SHA256 Credential=A/20130524/r//aws4_request, SignedHeaders=host, " SIG, DATED),
          SIGV4_MALFORMED},
         {HEADER("AWS4-HMAC-SHA256 " CREDENTIAL ", SignedHeaders=host, " SIG, ""), SIGV4_NO_DATE},
