@@ -11,7 +11,7 @@ import time
 import pytest
 
 from cairn import Daemon
-from test_drives import check_bodies, filled, flip_bits, hide, segments, show, start_degraded, start_refused  # noqa: F401
+from test_drives import check_bodies, filled, flip_bits, hide, segments, show, start_refused  # noqa: F401
 
 HEAL_SECONDS = 120
 
@@ -43,7 +43,7 @@ def check_without_any_two(daemon, pairs=None):
     for lost in pairs or itertools.combinations(range(len(daemon.drives)), 2):
         for i in lost:
             hide(daemon.drives[i])
-        start_degraded(daemon)
+        daemon.start("live")
         check_bodies(daemon)
         daemon.stop()
         for i in lost:
@@ -82,7 +82,7 @@ def test_rot_that_a_read_found_is_written_anew(filled):
     filled.stop()
     for i in 0, 3:
         hide(filled.drives[i])
-    start_degraded(filled)
+    filled.start("live")
     check_bodies(filled)
     filled.stop()
 
@@ -220,7 +220,7 @@ def test_kills_while_a_drive_is_filled(filled):
 def test_nothing_is_filled_while_a_drive_is_away(filled):
     replace_drive(filled, 1)
     hide(filled.drives[3])
-    start_degraded(filled)
+    filled.start("live")
     check_bodies(filled)
     assert os.listdir(filled.drives[1]) == []
     filled.stop()
@@ -279,7 +279,7 @@ def check_without_two_mounted(daemon, lost):
     daemon.stop()
     for i in lost:
         unmount(daemon.drives[i])
-    start_degraded(daemon)
+    daemon.start("live")
     check_bodies(daemon)
     daemon.stop()
 
