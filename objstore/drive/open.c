@@ -183,8 +183,7 @@ static int layout_check(struct opening *o, unsigned *ret_size, unsigned *ret_par
     return 0;
 }
 
-/* The folder that a drive's folder lies in. One that we may not read is its owner's to sync. */
-static int sync_parent(const char *path)
+int path_sync_parent(const char *path)
 {
     char *parent = NULL;
 
@@ -208,7 +207,7 @@ static int folder_make(struct opening *o, struct folder *f)
     if (r == -ENOENT)
         r = mkdir(f->path, 0700) < 0 ? -errno : folder_look(o, f);
     if (r == 0)
-        r = sync_parent(f->path);
+        r = path_sync_parent(f->path);
     if (r < 0)
         return refuse(o, f, r, cairn_strerror(r));
     if (f->kind != FOLDER_EMPTY && f->kind != FOLDER_FORMING)

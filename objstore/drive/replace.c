@@ -58,7 +58,9 @@ static int candidate_format(struct drive_set *set, unsigned place)
     struct place *p = &set->places[place];
     struct superblock before = set->super;
 
-    int r = drive_mkdir(p->candidate, DRIVE_INDEX_FOLDER);
+    int r = path_sync_parent(p->path); /* somebody may have made it a moment ago */
+    if (r == 0)
+        r = drive_mkdir(p->candidate, DRIVE_INDEX_FOLDER);
     if (r == 0)
         r = drive_mkdir(p->candidate, DRIVE_DATA_FOLDER);
     if (r < 0)
