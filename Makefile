@@ -75,9 +75,9 @@ $(B)/cairn: $(B)/obj/tools/cairn.o $(B)/libs3client.a $(B)/libwire.a $(B)/libbas
 # as one program; for whoever works on a part there is one per file.
 UNIT_SRC_mount  := $(wildcard tests/unit/fs_*.c)
 UNIT_SRC_daemon := $(filter-out $(UNIT_SRC_mount),$(wildcard tests/unit/*.c))
-UNIT_LIBS_mount  := $(foreach l,fs s3client wire base,$(B)/lib$(l).a)
+UNIT_LIBS_mount  := $(foreach l,support fs s3client wire base,$(B)/lib$(l).a)
 UNIT_LIBS_daemon := $(foreach l,support server wire objstore base,$(B)/lib$(l).a)
-UNIT_LINK_mount  := $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
+UNIT_LINK_mount  := $(LIBS_fuse) $(LIBS_s3client) $(LIBS_wire) $(LIBS_base) -lssl
 UNIT_LINK_daemon := $(LIBS_server) $(LIBS_objstore) $(LIBS_wire) $(LIBS_base)
 
 define UNIT_SIDE
@@ -131,6 +131,10 @@ crash-programs: $(CRASH)
 
 # Measurements: small programs that print figures, and tools/bench, which runs them all against their yardsticks.
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+$(B)/tests/bench/channel_bench: $(B)/obj/tests/bench/channel_bench.o $(foreach l,s3client wire base,$(B)/lib$(l).a)
+	@mkdir -p $(@D)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_s3client) $(LIBS_wire) $(LIBS_base)
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(foreach l,support server wire objstore base,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	@echo LD $@

@@ -64,7 +64,6 @@ static bool worth_repeating(int error)
 {
     switch (error) {
     case -ECONNREFUSED:
-    case -ENOENT: /* the unix socket */
     case -EHOSTUNREACH:
     case -ECONNRESET:
     case -ETIMEDOUT:

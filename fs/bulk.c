@@ -38,21 +38,17 @@ struct reading {
     struct posix_stream stream;
     struct s3_response response;
     char *at;
-    size_t room, filled;
-    struct buf trouble; /* a reply in the dialect, which came instead of bytes */
+    size_t room, placed;
     uint64_t version, size;
 };
 
-static size_t reading_take(const struct s3_response *response, const void *bytes, size_t len, void *arg)
+static void *reading_place(const struct s3_response *response, size_t len, void *arg)
 {
     struct reading *g = arg;
-    if (response_is_dialect(response))
-        return buf_add(&g->trouble, bytes, len) == 0 ? len : 0;
-    if (len > g->room - g->filled)
-        return 0;
-    memcpy(g->at + g->filled, bytes, len);
-    g->filled += len;
-    return len;
+    if (len > g->room || response_is_dialect(response))
+        return NULL;
+    g->placed = len;
+    return g->at;
 }
 
 static int header_u64(const struct s3_response *response, const char *name, uint64_t *ret_value)
@@ -71,19 +67,34 @@ static int trouble_status(struct span body, uint16_t *ret_status)
     return 0;
 }
 
+/* What was asked for, cut at the size; something between us and the server may have sent it on in chunks. */
+static int check_bytes(struct reading *g)
+{
+    struct span body = buf_span(&g->response.body);
+    uint64_t left = g->size > g->stream.off ? g->size - g->stream.off : 0;
+    size_t wanted = left < g->room ? left : g->room;
+    if (g->placed + body.len != wanted)
+        return -EPROTO;
+    if (body.len)
+        memcpy(g->at, body.ptr, body.len);
+    g->placed = wanted;
+    return 0;
+}
+
 static int read_once(void *arg, const struct session *session, const struct slot *slot, uint16_t *ret_status)
 {
     struct reading *g = arg;
-    struct s3_request request = {.method = "GET", .sink = reading_take, .sink_arg = g};
+    struct s3_request request = {.method = "GET", .place = reading_place, .place_arg = g};
     (void)slot;
-    g->filled = 0;
-    buf_clear(&g->trouble);
+    g->placed = 0;
     int r = stream_send(g->remote, session, &g->stream, &request, &g->response);
     if (r == 0 && response_is_dialect(&g->response))
-        return trouble_status(buf_span(&g->trouble), ret_status);
+        return trouble_status(buf_span(&g->response.body), ret_status);
     if (r == 0)
         r = header_u64(&g->response, POSIX_HEADER_VERSION, &g->version);
-    return r < 0 ? r : header_u64(&g->response, POSIX_HEADER_SIZE, &g->size);
+    if (r == 0)
+        r = header_u64(&g->response, POSIX_HEADER_SIZE, &g->size);
+    return r < 0 ? r : check_bytes(g);
 }
 
 ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *ret_bytes, size_t len,
@@ -97,12 +108,11 @@ ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *r
     struct slot none = {POSIX_SLOT_NONE, 0};
     int r = attempt_until_answered(remote, read_once, &reading, &none, false);
     s3_response_release(&reading.response);
-    buf_release(&reading.trouble);
     if (r < 0)
         return r;
     *ret_version = reading.version;
     *ret_size = reading.size;
-    return (ptrdiff_t)reading.filled;
+    return (ptrdiff_t)reading.placed;
 }
 
 /* ---- writing ---- */

@@ -1,6 +1,5 @@
 /* Who is at the other end: proxies, unix sockets, TLS. */
 #include <criterion/criterion.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "server/net/address.h"
 #include "server/net/tls.h"
+#include "tests/support/certificate.h"
 #include "tests/support/http_bed.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -155,41 +155,12 @@ Test(http_peers, unix_sockets_are_served)
 
 /* ---- TLS ---- */
 
-static void write_pem(const char *dir, EVP_PKEY *key, X509 *cert)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s", folder, dir);
-    mkdir(path, 0700);
-    snprintf(path, sizeof(path), "%s/%s/public.crt", folder, dir);
-    FILE *out = fopen(path, "w");
-    cr_assert(out && PEM_write_X509(out, cert));
-    fclose(out);
-    snprintf(path, sizeof(path), "%s/%s/private.key", folder, dir);
-    out = fopen(path, "w");
-    cr_assert(out && PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL));
-    fclose(out);
-}
-
 /* A certificate of its own for one name. */
 static void make_cert(const char *dir, const char *name)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    char san[128];
-    snprintf(san, sizeof(san), "DNS:%s", name);
-    X509_set_version(cert, 2);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(cert, X509_get_subject_name(cert));
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
-    X509_add_ext(cert, extension, -1);
-    cr_assert(X509_sign(cert, key, EVP_sha256()) > 0);
-    write_pem(dir, key, cert);
-    X509_EXTENSION_free(extension);
-    X509_free(cert);
-    EVP_PKEY_free(key);
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", folder, dir);
+    certificate_make(path, name);
 }
 
 /* Asks over TLS for name: the reply's body, after having asserted which certificate was shown. */
