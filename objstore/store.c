@@ -1,7 +1,7 @@
 /*
  * Putting a deployment together, in this order, and taking it apart in the reverse one:
  *
- *   drives → erasure sets → index replicas, on the first drives of the first set → data → namespace → repair
+ *   drives → erasure sets → index replicas, on the first drives of the first set → data → namespace → repair, scrub
  *
  * Each step may rest on those before it only. A deployment whose drives were formatted earlier and hold segments has an
  * index; when all its replicas are gone the store is refused, rather than opened empty.
@@ -22,6 +22,7 @@ struct store {
     struct data *data;
     struct ns *ns;
     struct repair *repair;
+    struct scrub *scrub;
     uint64_t reserve;
     size_t replica_count;
     const char
@@ -125,12 +126,25 @@ static int open_repair(struct store *store, const struct store_options *options,
     return repair_start(&repair, &store->repair);
 }
 
+static int open_scrub(struct store *store, const struct store_options *options, struct buf *message)
+{
+    (void)message;
+    struct scrub_options scrub = {
+        .data = store->data,
+        .index = store->index,
+        .period_ns = options->scrub_period == 0  ? STORE_SCRUB_NS
+                     : options->scrub_period < 0 ? 0
+                                                 : options->scrub_period,
+    };
+    return scrub_start(&scrub, &store->scrub);
+}
+
 static const struct {
     const char *name;
     int (*open)(struct store *store, const struct store_options *options, struct buf *message);
 } steps[] = {
     {"drives", open_drives},       {"index", open_index},   {"data", open_data},
-    {"namespace", open_namespace}, {"repair", open_repair},
+    {"namespace", open_namespace}, {"repair", open_repair}, {"scrub", open_scrub},
 };
 
 /* Each step's own words, and for one that fails what it was and why. */
@@ -176,6 +190,7 @@ void store_close(struct store **store)
 {
     if (!*store)
         return;
+    scrub_stop(&(*store)->scrub);
     repair_stop(&(*store)->repair);
     ns_close(&(*store)->ns);
     data_close(&(*store)->data);
@@ -200,6 +215,11 @@ struct data *store_data(struct store *store)
 struct index *store_index(struct store *store)
 {
     return store->index;
+}
+
+void store_scrub(struct store *store)
+{
+    scrub_hurry(store->scrub);
 }
 
 void store_trim(struct store *store)
@@ -345,6 +365,7 @@ void store_status(struct store *store, struct store_status *ret_status)
     if (data_status(store->data, &status.data) < 0)
         status.data = (struct data_status){0};
     repair_status(store->repair, &status.repair);
+    scrub_status(store->scrub, &status.scrub);
     *ret_status = status;
 }
 

@@ -11,6 +11,7 @@
 #include "objstore/data/data.h"
 #include "objstore/index/index.h"
 #include "objstore/repair/repair.h"
+#include "objstore/repair/scrub.h"
 
 struct store;
 struct ns; /* objstore/namespace */
@@ -27,7 +28,10 @@ struct store_options {
     /* Told what repair does, on its thread; NULL: nobody is. */
     void (*repair_event)(void *arg, const struct repair_event *event);
     void *repair_arg;
+    /* Every shard is verified once in so many ns; 0: the default, STORE_SCRUB_NS; negative: only by store_scrub. */
+    int64_t scrub_period;
 };
+#define STORE_SCRUB_NS (30 * 24 * 3600 * 1000000000LL)
 
 /* ---- life ---- */
 
@@ -97,6 +101,7 @@ struct store_status {
     uint64_t free;
     struct data_status data;
     struct repair_status repair;
+    struct scrub_status scrub;
 };
 
 /* Never fails: what can't be asked is shown as faulty. */
@@ -106,6 +111,9 @@ size_t store_drive_rows(struct store *store, struct store_drive_status *ret_rows
 size_t store_set_rows(struct store *store, struct store_set_status *ret_rows, size_t cap);
 /* "online", "full", "faulty", "missing": for JSON and tables. */
 const char *store_drive_state_name(enum store_drive_state state);
+
+/* Verifies every shard now, or sooner when that is under way. Any thread; does not block. */
+void store_scrub(struct store *store);
 
 /* Gives back resident memory that an idle daemon need not hold (index_trim, malloc_trim). Cheap; meant to be called
  * once a minute or so by whoever has a timer. */

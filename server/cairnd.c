@@ -31,16 +31,17 @@
 #define DOMAINS_MAX 16
 #define STOP_NS (30 * NS_PER_SEC)
 #define TRIM_SECONDS 60
+#define SCRUB_DAYS_MAX 3650 /* what is verified less than once in ten years is not verified */
 _Static_assert(VOLUMES_MAX == 4096, "a message of add_volumes says so");
 #define CREDENTIALS_NAME "root-credential" /* on the first drive, unless --credentials-file says otherwise */
 
 static struct {
     struct option_list addresses, domains, aliases, trusted, volumes;
     const char *certs_dir, *region, *credentials_file, *user, *password, *log_level;
-    uint64_t parity;
+    uint64_t parity, scrub_days;
     int64_t stop_ns;
     bool metrics_public, help, version;
-} opt = {.region = "us-east-1", .parity = UINT64_MAX, .stop_ns = STOP_NS, .log_level = "info"};
+} opt = {.region = "us-east-1", .parity = UINT64_MAX, .scrub_days = 30, .stop_ns = STOP_NS, .log_level = "info"};
 
 /* clang-format off */
 static const struct option_row options[] = {
@@ -55,6 +56,7 @@ static const struct option_row options[] = {
     {"root-password",     0,  OPTION_STRING, &opt.password,         "SECRET",    "CAIRN_ROOT_PASSWORD",    "MINIO_ROOT_PASSWORD", "the root's secret; better given by the environment"},
     {"volumes",           0,  OPTION_LIST,   &opt.volumes,          "DRIVE",     "CAIRN_VOLUMES",          "MINIO_VOLUMES",       "drives, when none stands on the command line"},
     {"parity",            0,  OPTION_U64,    &opt.parity,           "M",         "CAIRN_PARITY",           NULL,                  "drives that may fail, for a new deployment (by the number of drives)"},
+    {"scrub-days",        0,  OPTION_U64,    &opt.scrub_days,       "N",         "CAIRN_SCRUB_DAYS",       NULL,                  "verify every shard once in so many days; 0: only by `cairn scrub` (30)"},
     {"metrics-public",    0,  OPTION_FLAG,   &opt.metrics_public,   NULL,        "CAIRN_METRICS_PUBLIC",   NULL,                  "/cairn/metrics needs no signature"},
     {"stop-timeout",      0,  OPTION_MS,     &opt.stop_ns,          "TIME",      "CAIRN_STOP_TIMEOUT",     NULL,                  "how long requests under way may take to end at a stop (30s)"},
     {"log-level",         0,  OPTION_STRING, &opt.log_level,        "LEVEL",     "CAIRN_LOG_LEVEL",        NULL,                  "error, warn, info or debug (info)"},
@@ -209,9 +211,12 @@ static void log_repair(void *arg, const struct repair_event *e)
 static int open_store(struct daemon *d)
 {
     char message[STORE_MESSAGE_MAX] = "";
+    if (opt.scrub_days > SCRUB_DAYS_MAX)
+        return refuse(-EINVAL, "--scrub-days", "it takes 0 to 3650");
     struct store_options o = {.drives = d->volumes.paths,
                               .drive_count = d->volumes.count,
                               .repair_event = log_repair,
+                              .scrub_period = opt.scrub_days ? (int64_t)opt.scrub_days * 24 * 3600 * NS_PER_SEC : -1,
                               .parity = opt.parity == UINT64_MAX ? STORE_PARITY_DEFAULT : (int)opt.parity};
     int r = store_open(&o, &d->store, message, sizeof message);
     if (r < 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fs/s3/client.h"
 #include "objstore/base/errors.h"
@@ -35,7 +36,7 @@ static const struct option_row options[] = {
 
 /* ---- asking ---- */
 
-static int get(const char *path, bool signed_request, struct s3_response *response)
+static int ask(const char *method, const char *path, bool signed_request, struct s3_response *response)
 {
     struct s3_client_options client_options = {.endpoint = opt.endpoint,
                                                .access_key = signed_request ? opt.access_key : NULL,
@@ -48,7 +49,7 @@ static int get(const char *path, bool signed_request, struct s3_response *respon
         fprintf(stderr, "cairn: %s: not an endpoint like http://HOST:PORT or unix:PATH\n", opt.endpoint);
         return r;
     }
-    struct s3_request request = {.method = "GET", .path = span_cstr(path)};
+    struct s3_request request = {.method = method, .path = span_cstr(path)};
     r = s3_send(client, &request, response);
     if (r < 0)
         fprintf(stderr, "cairn: %s does not answer: %s\n", opt.endpoint, cairn_strerror(r));
@@ -61,7 +62,7 @@ static int get(const char *path, bool signed_request, struct s3_response *respon
 static int ready(void)
 {
     struct s3_response response = S3_RESPONSE_INIT;
-    int r = get("/cairn/health/ready", false, &response);
+    int r = ask("GET", "/cairn/health/ready", false, &response);
     int status = response.status;
     s3_response_release(&response);
     if (r < 0)
@@ -147,6 +148,29 @@ static void print_repair(json_t *data, json_t *repair)
            number(repair, "blobs_refilled"));
 }
 
+static const char *date_text(json_int_t ms, char ret[32])
+{
+    time_t at = (time_t)(ms / 1000);
+    struct tm parts;
+    if (ms == 0 || !localtime_r(&at, &parts) || strftime(ret, 32, "%Y-%m-%d %H:%M", &parts) == 0)
+        strcpy(ret, "never");
+    return ret;
+}
+
+static void print_scrub(json_t *scrub)
+{
+    char ended[32], seen[32], total[32];
+    size_text(number(scrub, "bytes"), seen);
+    size_text(number(scrub, "total"), total);
+    date_text(number(scrub, "ended_ms"), ended);
+    if (truth(scrub, "runs"))
+        printf("verification: %s of about %s seen, %lld shards wrong; the last one ended: %s\n", seen, total,
+               number(scrub, "wrong"), ended);
+    else
+        printf("verification: the last one ended: %s; %s in %lld blobs, %lld shards wrong\n", ended, seen,
+               number(scrub, "blobs"), number(scrub, "wrong"));
+}
+
 static void print_status(json_t *status)
 {
     char capacity[32], available[32];
@@ -159,19 +183,24 @@ static void print_status(json_t *status)
     printf("index: %lld of %lld replicas current, quorum %lld\n", number(status, "index_healthy"),
            number(status, "index_replicas"), number(status, "index_write_quorum"));
     print_repair(json_object_get(status, "data"), json_object_get(status, "repair"));
+    print_scrub(json_object_get(status, "scrub"));
     putchar('\n');
     print_sets(json_object_get(status, "sets"));
     putchar('\n');
     print_drives(json_object_get(status, "drives"));
 }
 
+static int refused(struct s3_response *response)
+{
+    struct span code = s3_error_code(response);
+    fprintf(stderr, "cairn: the daemon refused: %d " SPAN_FMT "\n", response->status, SPAN_ARG(code));
+    return EXIT_FAILED;
+}
+
 static int show_status(struct s3_response *response)
 {
-    if (response->status != 200) {
-        struct span code = s3_error_code(response);
-        fprintf(stderr, "cairn: the daemon refused: %d " SPAN_FMT "\n", response->status, SPAN_ARG(code));
-        return EXIT_FAILED;
-    }
+    if (response->status != 200)
+        return refused(response);
     if (opt.json) {
         fwrite(response->body.ptr, 1, response->body.len, stdout);
         putchar('\n');
@@ -191,9 +220,22 @@ static int show_status(struct s3_response *response)
 static int status(void)
 {
     struct s3_response response = S3_RESPONSE_INIT;
-    int r = get("/cairn/admin/v1/status", true, &response);
+    int r = ask("GET", "/cairn/admin/v1/status", true, &response);
     int code = r < 0 ? EXIT_FAILED : show_status(&response);
     s3_response_release(&response);
+    return code;
+}
+
+/* ---- scrub ---- */
+
+static int scrub(void)
+{
+    struct s3_response response = S3_RESPONSE_INIT;
+    int r = ask("POST", "/cairn/admin/v1/scrub", true, &response);
+    int code = r < 0 ? EXIT_FAILED : response.status == 202 ? EXIT_OK : refused(&response);
+    s3_response_release(&response);
+    if (code == EXIT_OK)
+        puts("every shard is being verified; see cairn status");
     return code;
 }
 
@@ -205,6 +247,7 @@ static const struct command {
     bool signed_request;
 } commands[] = {
     {"status", "drives, sets, space and quorum", status, true},
+    {"scrub", "verify every shard now", scrub, true},
     {"ready", "exit with 0 when writes are taken, 1 when not, 2 without an answer", ready, false},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -90,6 +90,16 @@ struct data_refill_at {
     size_t   set;
     uint64_t segment;
 };
+struct data_scrubbed {
+    uint64_t bytes; /* of its shards that were read */
+    unsigned wrong; /* shards that were missing or wrong: it is queued now */
+};
+/* Verifies every shard of the first blob whose id is at least *from, and moves *from behind it. 1; 0 at the end; -ECANCELED, -ENOMEM, errors of
+ * the index, and then *from stays. */
+int data_scrub(struct data *data, uint64_t *from, const struct data_pace *pace, struct data_scrubbed *ret_scrubbed);
+/* Bytes of all blobs' shards, about: reads the record of each segment. */
+int data_stored(struct data *data, uint64_t *ret_bytes);
+
 struct data_refill_status {
     uint64_t segments; /* that lack files on some drives, */
     uint64_t bytes;    /* … and what is to be written for that */

@@ -32,27 +32,35 @@ static int not_here(struct http_request *request, struct admin *admin)
     return -ENOSYS;
 }
 
+static int scrub(struct http_request *request, struct admin *admin)
+{
+    store_scrub(admin->store);
+    return http_reply_bytes(request, 202, "text/plain", SPAN_EMPTY);
+}
+
 enum who { ANYONE, SIGNED, SCRAPER };
 
 static const struct route {
     const char *path;
     const char *name; /* in metrics and logs */
     enum who who;
+    bool post; /* it does something, and takes no other method */
     int (*run)(struct http_request *request, struct admin *admin);
 } routes[] = {
-    {"/cairn/health/live", "HealthLive", ANYONE, health_live},
-    {"/cairn/health/ready", "HealthReady", ANYONE, health_ready},
-    {"/cairn/health/cluster", "HealthCluster", ANYONE, health_ready},
-    {"/cairn/health/cluster/read", "HealthClusterRead", ANYONE, health_read},
-    {"/minio/health/live", "HealthLive", ANYONE, health_live},
-    {"/minio/health/ready", "HealthReady", ANYONE, health_ready},
-    {"/minio/health/cluster", "HealthCluster", ANYONE, health_ready},
-    {"/minio/health/cluster/read", "HealthClusterRead", ANYONE, health_read},
-    {"/cairn/metrics", "Metrics", SCRAPER, admin_metrics},
-    {"/minio/v2/metrics/cluster", "Metrics", SCRAPER, admin_metrics},
-    {"/cairn/admin/v1/status", "AdminStatus", SIGNED, admin_status},
+    {"/cairn/health/live", "HealthLive", ANYONE, false, health_live},
+    {"/cairn/health/ready", "HealthReady", ANYONE, false, health_ready},
+    {"/cairn/health/cluster", "HealthCluster", ANYONE, false, health_ready},
+    {"/cairn/health/cluster/read", "HealthClusterRead", ANYONE, false, health_read},
+    {"/minio/health/live", "HealthLive", ANYONE, false, health_live},
+    {"/minio/health/ready", "HealthReady", ANYONE, false, health_ready},
+    {"/minio/health/cluster", "HealthCluster", ANYONE, false, health_ready},
+    {"/minio/health/cluster/read", "HealthClusterRead", ANYONE, false, health_read},
+    {"/cairn/metrics", "Metrics", SCRAPER, false, admin_metrics},
+    {"/minio/v2/metrics/cluster", "Metrics", SCRAPER, false, admin_metrics},
+    {"/cairn/admin/v1/status", "AdminStatus", SIGNED, false, admin_status},
+    {"/cairn/admin/v1/scrub", "AdminScrub", SIGNED, true, scrub},
 };
-static const struct route of_minio = {ADMIN_OF_MINIO, "AdminOfMinio", SIGNED, not_here};
+static const struct route of_minio = {ADMIN_OF_MINIO, "AdminOfMinio", SIGNED, false, not_here};
 #define ROUTES (sizeof routes / sizeof routes[0])
 
 static const struct route *find_route(struct span path)
@@ -63,6 +71,11 @@ static const struct route *find_route(struct span path)
         if (span_is(path, routes[i].path))
             return &routes[i];
     return span_starts(path, span_cstr(of_minio.path)) ? &of_minio : NULL;
+}
+
+static bool route_takes(const struct route *route, struct span method)
+{
+    return route->post ? span_is(method, "POST") : span_is(method, "GET") || span_is(method, "HEAD");
 }
 
 bool admin_wants(const struct http_request *request)
@@ -77,7 +90,7 @@ int admin_handle(struct http_request *request, void *arg)
     if (!route)
         return -ENOENT;
     request->operation = route->name;
-    if (route != &of_minio && !span_is(request->head.method, "GET") && !span_is(request->head.method, "HEAD"))
+    if (route != &of_minio && !route_takes(route, request->head.method))
         return S3_METHOD_NOT_ALLOWED;
     bool open = route->who == ANYONE || (route->who == SCRAPER && admin->metrics_public);
     if (!open && !request->identity)

@@ -11,6 +11,7 @@
  * /cairn/metrics                 signed, or anyone with metrics_public     Prometheus text
  * /minio/v2/metrics/cluster      likewise
  * /cairn/admin/v1/status         signed       JSON: drives, sets, space, quorum
+ * /cairn/admin/v1/scrub          signed, POST 202: every shard is being verified, now
  * /minio/admin/…                 signed       NotImplemented: the clients of MinIO's administration hear it in plain
  * words
  */
@@ -35,7 +36,7 @@ struct admin {
 /* Whether the request is for one of the paths above. */
 bool admin_wants(const struct http_request *request);
 /* An http_handler for those; arg is the struct admin. -EACCES when the caller may not, -ENOSYS for
- * MinIO's administration, S3_METHOD_NOT_ALLOWED for a method other than GET and HEAD; the reply has not begun then. */
+ * MinIO's administration, S3_METHOD_NOT_ALLOWED for a method other than GET and HEAD, or POST where that is told; the reply has not begun then. */
 int admin_handle(struct http_request *request, void *arg);
 
 #endif

@@ -46,6 +46,9 @@ static void store_metrics(struct buf *out, struct store *store)
     gauge(out, "cairn_refill_pending_bytes", "bytes of shards that drives lack with the whole file",
           s.data.refill.bytes);
     counter(out, "cairn_refilled_bytes_total", "… that were written anew", s.data.refill.done_bytes);
+    gauge(out, "cairn_scrub_ended_seconds", "when the last verification of all shards ended, since 1970; 0: none has",
+          (uint64_t)s.scrub.ended / 1000000000);
+    gauge(out, "cairn_scrub_bytes", "bytes that the verification under way, or the last, has read", s.scrub.bytes);
     gauge(out, "cairn_reclaim_pending_blobs", "freed blobs whose space is not given back yet",
           s.data.blobs_freed_pending);
     counter(out, "cairn_degraded_reads_total", "reads that needed parity", s.data.degraded_reads);

@@ -47,6 +47,14 @@ static json_t *data_json(const struct data_status *d)
                      "bitrot_found", (json_int_t)d->bitrot_found);
 }
 
+static json_t *scrub_json(const struct scrub_status *s)
+{
+    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "runs", s->runs, "began_ms",
+                     (json_int_t)(s->began / 1000000), "ended_ms", (json_int_t)(s->ended / 1000000), "blobs",
+                     (json_int_t)s->blobs, "bytes", (json_int_t)s->bytes, "wrong", (json_int_t)s->wrong, "total",
+                     (json_int_t)s->total);
+}
+
 static json_t *repair_json(const struct repair_status *r, const struct data_refill_status *f)
 {
     return json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "healing", r->healing, "waiting", r->waiting, "error",
@@ -90,12 +98,13 @@ static json_t *status_json(struct store *store)
 {
     struct store_status s;
     store_status(store, &s);
-    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "id", s.id, "readable",
-                     s.readable, "writable", s.writable, "capacity", (json_int_t)s.capacity, "free", (json_int_t)s.free,
-                     "drives_online", (json_int_t)s.drives_online, "drive_count", (json_int_t)s.drive_count,
-                     "index_replicas", (json_int_t)s.index_replicas, "index_healthy", (json_int_t)s.index_healthy,
-                     "index_write_quorum", (json_int_t)s.index_write_quorum, "data", data_json(&s.data), "repair",
-                     repair_json(&s.repair, &s.data.refill), "sets", sets_json(store, s.set_count), "drives",
+    return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "id", s.id,
+                     "readable", s.readable, "writable", s.writable, "capacity", (json_int_t)s.capacity, "free",
+                     (json_int_t)s.free, "drives_online", (json_int_t)s.drives_online, "drive_count",
+                     (json_int_t)s.drive_count, "index_replicas", (json_int_t)s.index_replicas, "index_healthy",
+                     (json_int_t)s.index_healthy, "index_write_quorum", (json_int_t)s.index_write_quorum, "data",
+                     data_json(&s.data), "repair", repair_json(&s.repair, &s.data.refill), "scrub",
+                     scrub_json(&s.scrub), "sets", sets_json(store, s.set_count), "drives",
                      drives_json(store, s.drive_count));
 }
 

@@ -264,6 +264,62 @@ Test(data_heal, a_segment_is_made_on_a_drive_again_once_it_has_room)
     check_with_any_two_gone(&id, &length, 1);
 }
 
+/* ---- scrub ---- */
+
+/* A pass: shards that were wrong. */
+static uint64_t scrub_all(void)
+{
+    struct data_scrubbed scrubbed;
+    uint64_t from = 0, wrong = 0;
+    int r;
+
+    while ((r = data_scrub(bed.data, &from, NULL, &scrubbed)) == 1)
+        wrong += scrubbed.wrong;
+    cr_assert_eq(r, 0, "%s", cairn_errname(r));
+    return wrong;
+}
+
+/* Blob 0 is two stripes long; each drive has one shard of it, be it data or parity. */
+Test(data_heal, rot_in_what_nobody_reads_is_found_and_healed)
+{
+    uint64_t length = 2 * MIB;
+
+    bed_init(&bed, 4);
+    uint64_t id = put(0, length);
+    reopen();
+    cr_assert_eq(scrub_all(), 0);
+    cr_assert_eq(bed_records(&bed, 'H'), 0);
+    for (unsigned i = 0; i < 4; i++) { /* what is healed lies elsewhere, the only segment of the next start */
+        bed_flip(bed_segment_path(&bed, i), 600000, 3);
+        cr_assert_eq(scrub_all(), 1);
+        cr_assert_eq(bed_records(&bed, 'H'), 1);
+        cr_assert_eq(heal_all(), 0);
+        settle();
+        cr_assert_eq(scrub_all(), 0);
+        check_with_any_two_gone(&id, &length, 1);
+        settle();
+        (void)heal_all();
+        settle();
+    }
+    cr_assert_eq(bed_status(&bed).degraded_reads, 0);
+}
+
+Test(data_heal, scrub_leaves_to_others_what_they_do_and_passes_over_what_is_freed)
+{
+    bed_init(&bed, 4);
+    uint64_t keep = put(0, MIB), drop = put(1, MIB);
+    bed_close(&bed);
+    drive_do("rm %s/data/*", 1);
+    bed_open(&bed);
+    struct blob_pin *pin = NULL;
+    cr_assert_eq(bed_pin(&bed, drop, &pin), 0);
+    cr_assert_eq(bed_ref(&bed, drop, -1), 0);
+    cr_assert_eq(scrub_all(), 0, "a file that is known to be missing is refilled");
+    cr_assert_eq(bed_records(&bed, 'H'), 0);
+    blob_unpin(&pin);
+    cr_assert_eq(bed_check_all(&bed, keep, 0, MIB), 0);
+}
+
 /* ---- whole files ---- */
 
 Test(data_heal, a_drive_that_lost_everything_gets_its_files_back)
