@@ -47,14 +47,23 @@ static int piece_inline(struct body_reader *reader, uint64_t off, struct span by
     return r < 0 ? r : piece_add(reader, piece);
 }
 
+/* Adds a piece of a blob, which must have these bytes. */
+static int piece_pinned(struct body_reader *reader, struct piece piece)
+{
+    uint64_t length = blob_pin_length(piece.pin);
+    int r = piece_add(reader, piece);
+    return r == 0 && (piece.from > length || piece.len > length - piece.from) ? CAIRN_ECORRUPT : r;
+}
+
 /* A piece of a blob; neighbours of the same blob share one pin. */
 static int piece_blob(struct ns_txn *txn, struct body_reader *reader, uint64_t *last_blob, struct piece piece,
                       uint64_t blob)
 {
-    if (*last_blob == blob) {
-        piece.pin = piece_at(reader, piece_count(reader) - 1)->pin;
+    const struct piece *before = piece_count(reader) ? piece_at(reader, piece_count(reader) - 1) : NULL;
+    if (before && before->pin && *last_blob == blob) {
+        piece.pin = before->pin;
         piece.shares = true;
-        return piece_add(reader, piece);
+        return piece_pinned(reader, piece);
     }
     int r = buf_reserve(&reader->pieces, sizeof(piece));
     if (r == 0)
@@ -62,7 +71,7 @@ static int piece_blob(struct ns_txn *txn, struct body_reader *reader, uint64_t *
     if (r < 0)
         return r;
     *last_blob = blob;
-    return piece_add(reader, piece);
+    return piece_pinned(reader, piece);
 }
 
 /* Copies the map of [off, off + reader->length). */
@@ -70,7 +79,7 @@ static int reader_map(struct ns_txn *txn, uint64_t body, uint64_t off, struct bo
 {
     struct index_cursor cursor;
     struct extent extent;
-    uint64_t end = off + reader->length, last_blob = UINT64_MAX;
+    uint64_t end = off + reader->length, at = off, last_blob = 0;
     int r = index_cursor_open(txn->index, &cursor);
     if (r < 0)
         return r;
@@ -78,13 +87,14 @@ static int reader_map(struct ns_txn *txn, uint64_t body, uint64_t off, struct bo
     while (r == 0 && extent.off < end) {
         uint64_t from = extent.off > off ? extent.off : off;
         uint64_t to = extent.off + extent.len < end ? extent.off + extent.len : end;
+        if (from < at)
+            r = CAIRN_ECORRUPT; /* extents of one body don't overlap */
+        at = to;
         struct piece piece = {.off = from - off, .len = to - from, .from = extent.blob_off + (from - extent.off)};
-        if (extent.bytes.ptr) {
+        if (r == 0 && extent.bytes.ptr)
             r = piece_inline(reader, piece.off, span_make(extent.bytes.ptr + (from - extent.off), piece.len));
-            last_blob = UINT64_MAX;
-        } else {
+        else if (r == 0)
             r = piece_blob(txn, reader, &last_blob, piece, extent.blob);
-        }
         if (r == 0)
             r = extent_next(&cursor, body, &extent);
     }

@@ -64,9 +64,7 @@ int ns_bucket_find(struct ns_txn *txn, struct span name, struct inode *ret_bucke
     if (bucket_entry(name, &entry) < 0)
         return CAIRN_ENOBUCKET;
     int r = bucket_get(txn, &entry, &dentry);
-    if (r == 0)
-        r = ns_inode(txn, dentry.ino, ret_bucket);
-    return r == -ESTALE ? CAIRN_ECORRUPT : r;
+    return r == 0 ? inode_of(txn, &dentry, ret_bucket) : r;
 }
 
 int ns_bucket_delete(struct ns_txn *txn, struct span name)
@@ -146,9 +144,9 @@ int ns_bucket_next(struct ns_txn *txn, struct span after, struct arena *arena, s
     size_t len = entry.len;
     r = least_name(txn, after, &entry, &shorter);
     if (r == 0)
-        r = ns_inode(txn, entry.len == len ? dentry.ino : shorter.ino, ret_bucket);
+        r = inode_of(txn, entry.len == len ? &dentry : &shorter, ret_bucket);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ECORRUPT : r;
+        return r;
     *ret_name = arena_dup(arena, span_make(entry.bytes, entry.len - 1));
     return ret_name->ptr ? 0 : -ENOMEM;
 }

@@ -18,9 +18,11 @@ static int complete_check(struct ns_txn *txn, const struct ns_upload *upload, co
         int r = part_get(txn, TAG_PART, upload->ino, numbers[i], &part);
         if (r < 0)
             return r == -ENOENT ? CAIRN_EBADPART : r;
+        if (part.face.size > INT64_MAX - size)
+            return CAIRN_ETOOBIG;
         size += part.face.size;
     }
-    return size > (uint64_t)INT64_MAX ? CAIRN_ETOOBIG : 0;
+    return 0;
 }
 
 int ns_upload_complete(struct ns_txn *txn, uint64_t bucket, const struct ns_upload *upload, const uint32_t *numbers,

@@ -16,6 +16,17 @@ int dentry_decode(struct span value, struct dentry *ret_dentry)
     return 0;
 }
 
+/* What stands in a directory has a name that tells a directory's from others', by its '/'; in a hidden one are uploads
+ * only. */
+static int dentry_check(uint64_t dir, struct span name, const struct dentry *dentry)
+{
+    bool is_dir = name.len > 0 && name.ptr[name.len - 1] == '/';
+    if (dir & NS_UPLOADS_BIT)
+        return dentry->type == DENTRY_UPLOAD ? 0 : CAIRN_ECORRUPT;
+    bool fits = name.len > 0 && dentry->type >= INODE_FILE && dentry->type <= INODE_BLOCK;
+    return fits && is_dir == (dentry->type == INODE_DIR) ? 0 : CAIRN_ECORRUPT;
+}
+
 static int record_get(struct ns_txn *txn, uint64_t node, struct span name, struct dentry *ret_dentry)
 {
     struct record_key key;
@@ -53,14 +64,17 @@ static int chain_get(struct ns_txn *txn, uint64_t node, struct span head, uint64
 
 int dentry_get(struct ns_txn *txn, uint64_t dir, struct span name, struct dentry *ret_dentry)
 {
+    struct span rest = name;
+    uint64_t node = dir;
     if (name.len > DENTRY_NAME_MAX)
         return -ENOENT;
-    for (; name.len >= NAME_CHUNK; name = span_from(name, NAME_CHUNK)) {
-        int r = chain_get(txn, dir, span_head(name, NAME_CHUNK), &dir);
+    for (; rest.len >= NAME_CHUNK; rest = span_from(rest, NAME_CHUNK)) {
+        int r = chain_get(txn, node, span_head(rest, NAME_CHUNK), &node);
         if (r < 0)
             return r;
     }
-    return record_get(txn, dir, name, ret_dentry);
+    int r = record_get(txn, node, rest, ret_dentry);
+    return r < 0 ? r : dentry_check(dir, name, ret_dentry);
 }
 
 static int chain_make(struct ns_txn *txn, uint64_t node, struct span head, uint64_t *ret_node)
@@ -186,14 +200,14 @@ static int cursor_settle(struct dentry_cursor *c, int r, struct span key, struct
             return r;
         if (ret_dentry->type != DENTRY_CHAIN && c->depth == 0) {
             *ret_name = part;
-            return 0;
+            return dentry_check(c->level[0].node, part, ret_dentry);
         }
         if (part.len > sizeof(c->name) - from)
             return CAIRN_ECORRUPT;
         memcpy(c->name + from, part.ptr, part.len);
         if (ret_dentry->type != DENTRY_CHAIN) {
             *ret_name = span_make(c->name, from + part.len);
-            return 0;
+            return dentry_check(c->level[0].node, *ret_name, ret_dentry);
         }
         if (c->depth + 1 == DENTRY_LEVELS || part.len != NAME_CHUNK)
             return CAIRN_ECORRUPT;

@@ -21,7 +21,8 @@ struct dentry {
     uint8_t flags; /* DENTRY_SHADOWED */
 };
 
-/* name: 0 … DENTRY_NAME_MAX bytes. 0; -ENOENT; CAIRN_ECORRUPT, CAIRN_EFORMAT; the index's. */
+/* name: 0 … DENTRY_NAME_MAX bytes. 0, with a type that fits the name; -ENOENT; CAIRN_ECORRUPT, CAIRN_EFORMAT; the
+ * index's. */
 int dentry_get(struct ns_txn *txn, uint64_t dir, struct span name, struct dentry *ret_dentry);
 /* Replaces. */
 int dentry_put(struct ns_txn *txn, uint64_t dir, struct span name, const struct dentry *dentry);

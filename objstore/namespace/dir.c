@@ -101,7 +101,7 @@ int ns_dir_next(struct ns_dir *dir, struct span *ret_name, uint64_t *ret_ino, en
         return len;
     struct dentry entry = dir->entry;
     if (ret_inode) {
-        int r = inode_read(&dir->inodes, entry.ino, ret_inode);
+        int r = inode_read(&dir->inodes, &entry, ret_inode);
         if (r < 0)
             return r;
     }

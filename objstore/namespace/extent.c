@@ -26,7 +26,8 @@ int extent_decode(struct span key, struct span value, struct extent *ret_extent)
         ret_extent->blob_off = le64toh(record.blob_off);
         ret_extent->len = le64toh(record.len);
     }
-    if (ret_extent->len == 0 || ret_extent->len > (uint64_t)INT64_MAX || ret_extent->off > INT64_MAX - ret_extent->len)
+    if (ret_extent->bytes.len > NS_INLINE_MAX || ret_extent->len == 0 || ret_extent->len > (uint64_t)INT64_MAX ||
+        ret_extent->off > INT64_MAX - ret_extent->len)
         return CAIRN_ECORRUPT;
     return 0;
 }
@@ -136,8 +137,6 @@ static int extent_split(struct ns_txn *txn, uint64_t body, const struct extent *
     char copy[NS_INLINE_MAX];
     struct extent whole = *extent;
     if (whole.bytes.ptr) {
-        if (whole.bytes.len > sizeof(copy))
-            return CAIRN_ECORRUPT;
         memcpy(copy, whole.bytes.ptr, whole.bytes.len);
         whole.bytes.ptr = copy;
     }
@@ -280,11 +279,15 @@ int extents_share(struct ns_txn *txn, uint64_t from, uint64_t from_off, uint64_t
 
 int extents_move(struct ns_txn *txn, uint64_t from, struct inode *to, uint64_t by)
 {
+    if (from == to->body)
+        return CAIRN_ECORRUPT; /* it would never end */
     for (;;) {
         struct extent extent;
         int r = extent_look(txn, from, 0, &extent);
         if (r < 0)
             return r == -ENOENT ? 0 : r;
+        if (by > INT64_MAX - extent.off - extent.len)
+            return CAIRN_ECORRUPT;
         uint64_t old = extent.off;
         extent.off += by;
         if (extent.bytes.ptr)

@@ -17,7 +17,8 @@ struct extent {
     uint64_t blob, blob_off;
 };
 
-/* A record's key and value. CAIRN_ECORRUPT, CAIRN_EFORMAT. */
+/* A record's key and value; off + len is at most INT64_MAX, bytes.len at most NS_INLINE_MAX. CAIRN_ECORRUPT,
+ * CAIRN_EFORMAT. */
 int extent_decode(struct span key, struct span value, struct extent *ret_extent);
 /* The first extent of body that ends after off. -ENOENT. */
 int extent_seek(struct index_cursor *cursor, uint64_t body, uint64_t off, struct extent *ret_extent);
@@ -36,7 +37,7 @@ int extents_add_blob(struct ns_txn *txn, struct inode *inode, const struct exten
  * when the ranges don't overlap. */
 int extents_share(struct ns_txn *txn, uint64_t from, uint64_t from_off, uint64_t len, struct inode *to,
                   uint64_t to_off);
-/* Moves all extents of body from behind by in to; the place is a hole. */
+/* Moves all extents of body from behind by in to; the place is a hole. CAIRN_ECORRUPT: from is to's own body. */
 int extents_move(struct ns_txn *txn, uint64_t from, struct inode *to, uint64_t by);
 
 #endif

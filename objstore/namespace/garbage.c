@@ -89,7 +89,7 @@ static int take_upload(struct ns_txn *txn, uint64_t dir, struct span name, uint6
     if (r <= 0)
         return r;
     r = index_delete(txn->index, key_id(&key, TAG_UPLOAD, upload));
-    if (r == 0)
+    if (r == 0 || r == -ENOENT) /* its name goes all the same */
         r = dentry_delete(txn, dir, name);
     (*budget)--;
     return r < 0 ? r : 1;
@@ -218,7 +218,7 @@ int garbage_pass(struct ns *ns)
     int failed = 0, r = 1;
     while (r > 0 && !backlog_stopping(&ns->backlog)) {
         r = ns_apply(ns, garbage_step, &pass, INDEX_DURABLE);
-        if (r == CAIRN_ECORRUPT && pass.next > pass.from)
+        if ((r == CAIRN_ECORRUPT || r == CAIRN_EFORMAT) && pass.next > pass.from)
             failed = r, r = 1;
         pass.from = pass.next;
     }

@@ -17,7 +17,8 @@ int inode_decode(uint64_t ino, struct span value, struct inode *ret_inode)
     memcpy(&rec, value.ptr, sizeof(rec));
     if (rec.version != NS_FORMAT)
         return CAIRN_EFORMAT;
-    if (rec.type < INODE_FILE || rec.type > INODE_BLOCK)
+    if (rec.type < INODE_FILE || rec.type > INODE_BLOCK || le64toh(rec.size) > (uint64_t)INT64_MAX ||
+        value.len - sizeof(rec) > ATTRS_MAX)
         return CAIRN_ECORRUPT;
     *ret_inode = (struct inode){
         .ino = ino,
@@ -93,14 +94,24 @@ int ns_inode(struct ns_txn *txn, uint64_t ino, struct inode *ret_inode)
     return 0;
 }
 
-int inode_read(struct index_cursor *cursor, uint64_t ino, struct inode *ret_inode)
+int inode_of(struct ns_txn *txn, const struct dentry *dentry, struct inode *ret_inode)
+{
+    int r = ns_inode(txn, dentry->ino, ret_inode);
+    if (r == -ESTALE || (r == 0 && ret_inode->type != dentry->type))
+        return CAIRN_ECORRUPT;
+    return r;
+}
+
+int inode_read(struct index_cursor *cursor, const struct dentry *dentry, struct inode *ret_inode)
 {
     struct record_key at;
     struct span key, value;
-    int r = index_cursor_seek(cursor, key_id(&at, TAG_INODE, ino), &key, &value);
+    int r = index_cursor_seek(cursor, key_id(&at, TAG_INODE, dentry->ino), &key, &value);
     if (r == -ENOENT || (r == 0 && !span_eq(key, key_span(&at))))
         return CAIRN_ECORRUPT;
-    return r < 0 ? r : inode_decode(ino, value, ret_inode);
+    if (r == 0)
+        r = inode_decode(dentry->ino, value, ret_inode);
+    return r == 0 && ret_inode->type != dentry->type ? CAIRN_ECORRUPT : r;
 }
 
 int inode_put(struct ns_txn *txn, const struct inode *inode)

@@ -4,12 +4,15 @@
 #ifndef CAIRN_NAMESPACE_INODE_H
 #define CAIRN_NAMESPACE_INODE_H
 
-#include "objstore/namespace/namespace.h"
+#include "objstore/namespace/dentry.h"
 
-/* The value of a record 'I'; attrs are a part of it. CAIRN_ECORRUPT, CAIRN_EFORMAT. */
+/* The value of a record 'I'; attrs are a part of it, at most ATTRS_MAX, and size is at most INT64_MAX. CAIRN_ECORRUPT,
+ * CAIRN_EFORMAT. */
 int inode_decode(uint64_t ino, struct span value, struct inode *ret_inode);
-/* An inode that an entry names, through a cursor that reads many. CAIRN_ECORRUPT when there is none. */
-int inode_read(struct index_cursor *cursor, uint64_t ino, struct inode *ret_inode);
+/* The inode that an entry names, which is of the entry's type: CAIRN_ECORRUPT when it is not, or not there. */
+int inode_of(struct ns_txn *txn, const struct dentry *dentry, struct inode *ret_inode);
+/* Likewise, through a cursor that reads many. */
+int inode_read(struct index_cursor *cursor, const struct dentry *dentry, struct inode *ret_inode);
 int inode_put(struct ns_txn *txn, const struct inode *inode);
 /* Takes a number and fills in a new inode, all times now, nlink 1 (2 for a directory); does not put it. */
 int inode_new(struct ns_txn *txn, enum inode_type type, struct ns_owner owner, struct inode *ret_inode);

@@ -68,9 +68,9 @@ int ns_key_find(struct ns_txn *txn, uint64_t bucket, struct span key, struct ino
             return r == -ENOENT ? CAIRN_ENOKEY : r;
         rest = span_from(rest, len);
     }
-    r = ns_inode(txn, dir, &inode);
+    r = inode_of(txn, &dentry, &inode);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ECORRUPT : r;
+        return r;
     if (inode.flags & INODE_IMPLICIT)
         return CAIRN_ENOKEY;
     *ret_inode = inode;
@@ -84,9 +84,9 @@ static int path_object(struct ns_txn *txn, const struct key_path *path, struct i
     *ret_inode = (struct inode){0};
     if (!path->found)
         return 0;
-    int r = ns_inode(txn, path->dentry.ino, ret_inode);
+    int r = inode_of(txn, &path->dentry, ret_inode);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ECORRUPT : r;
+        return r;
     return ret_inode->flags & INODE_IMPLICIT ? 0 : 1;
 }
 

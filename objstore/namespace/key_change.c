@@ -16,9 +16,9 @@ static int object_resolve(struct ns_txn *txn, uint64_t bucket, struct span key, 
         return r;
     if (!path->found)
         return CAIRN_ENOKEY;
-    r = ns_inode(txn, path->dentry.ino, ret_inode);
+    r = inode_of(txn, &path->dentry, ret_inode);
     if (r < 0)
-        return r == -ESTALE ? CAIRN_ECORRUPT : r;
+        return r;
     return ret_inode->flags & INODE_IMPLICIT ? CAIRN_ENOKEY : 0;
 }
 
@@ -95,6 +95,8 @@ static int dirs_emptied(struct ns_txn *txn, struct key_path *path, int subdirs)
             return r;
         if (r == 0)
             return inode_dir_changed(txn, &dir, -subdirs, false);
+        if (depth == 0)
+            return CAIRN_ECORRUPT; /* a bucket is never implicit */
         size_t from = path->ends[depth - 1];
         struct span name = span_make(path->key.ptr + from, path->ends[depth] - from);
         struct dentry dentry = {.ino = dir.ino, .type = INODE_DIR};

@@ -75,16 +75,16 @@ static int orphans_list(struct ns *ns, uint64_t after, uint64_t *ret_inos)
 int ns_reap_orphans(struct ns *ns)
 {
     uint64_t inos[ORPHANS_PAGE], after = 0;
-    int count;
+    int count, failed = 0;
     while ((count = orphans_list(ns, after, inos)) > 0) {
         for (int i = 0; i < count; i++) {
             int r = ns_apply(ns, orphan_step, &inos[i], INDEX_APPLIED);
             if (r < 0)
-                return r;
+                failed = r; /* a damaged one does not keep the others */
         }
         after = inos[count - 1];
     }
-    return count;
+    return count < 0 ? count : failed;
 }
 
 int orphans_pass(struct ns *ns)

@@ -22,6 +22,10 @@ int part_decode(struct span key, struct span value, struct part *ret_part)
         .off = le64toh(record.off),
     };
     memcpy(ret_part->face.md5, record.md5, sizeof(record.md5));
+    const struct ns_part *face = &ret_part->face;
+    if (face->number < 1 || face->number > NS_PART_MAX || face->attrs.len > ATTRS_MAX ||
+        face->size > (uint64_t)INT64_MAX || ret_part->off > INT64_MAX - face->size)
+        return CAIRN_ECORRUPT;
     return 0;
 }
 

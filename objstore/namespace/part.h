@@ -14,7 +14,7 @@ struct part {
     uint64_t off;          /* TAG_PARTS: in the object */
 };
 
-/* CAIRN_ECORRUPT, CAIRN_EFORMAT. */
+/* off + size is at most INT64_MAX. CAIRN_ECORRUPT, CAIRN_EFORMAT. */
 int part_decode(struct span key, struct span value, struct part *ret_part);
 /* id is an upload's (TAG_PART) or an object's inode (TAG_PARTS). -ENOENT. */
 int part_get(struct ns_txn *txn, enum ns_tag tag, uint64_t id, uint32_t number, struct part *ret_part);

@@ -4,13 +4,6 @@
 #include "objstore/namespace/entry.h"
 #include "objstore/namespace/ns_priv.h"
 
-/* An entry's inode. */
-static int entry_inode(struct ns_txn *txn, const struct dentry *dentry, struct inode *ret_inode)
-{
-    int r = ns_inode(txn, dentry->ino, ret_inode);
-    return r == -ESTALE ? CAIRN_ECORRUPT : r;
-}
-
 /* Why an entry was not found: the directory may not be one. */
 static int not_found(struct ns_txn *txn, uint64_t dir)
 {
@@ -37,7 +30,7 @@ int ns_lookup(struct ns_txn *txn, uint64_t dir, struct span name, struct inode *
     int r = entry_find(txn, dir, name, &stored, &dentry);
     if (r == -ENOENT)
         return not_found(txn, dir);
-    return r < 0 ? r : entry_inode(txn, &dentry, ret_inode);
+    return r < 0 ? r : inode_of(txn, &dentry, ret_inode);
 }
 
 /* ---- create ---- */
@@ -174,7 +167,7 @@ int ns_unlink(struct ns_txn *txn, uint64_t dir, struct span name, struct inode *
     if (r == 0)
         r = span_is(name, ".") || span_is(name, "..") ? -EISDIR : entry_find(txn, dir, name, &stored, &dentry);
     if (r == 0)
-        r = dentry.type == INODE_DIR ? -EISDIR : entry_inode(txn, &dentry, &inode);
+        r = dentry.type == INODE_DIR ? -EISDIR : inode_of(txn, &dentry, &inode);
     if (r < 0)
         return r;
     r = entry_remove(txn, dir, entry_span(&stored), &dentry);
@@ -206,7 +199,7 @@ int ns_rmdir(struct ns_txn *txn, uint64_t dir, struct span name)
         return ns_bucket_delete(txn, name);
     if (r == 0)
         return -ENOTEMPTY;
-    r = entry_inode(txn, &dentry, &inode);
+    r = inode_of(txn, &dentry, &inode);
     if (r == 0)
         r = entry_remove(txn, dir, entry_span(&stored), &dentry);
     if (r == 0)

@@ -32,22 +32,29 @@ static int end_find(struct ns_txn *txn, uint64_t dir, struct span shown, struct 
     end->found = r == 0;
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    r = ns_inode(txn, end->dentry.ino, &end->inode);
-    return r == -ESTALE ? CAIRN_ECORRUPT : r;
+    return inode_of(txn, &end->dentry, &end->inode);
 }
 
 /* ---- checks ---- */
 
-/* Whether ino is dir or above it: 1 or 0. The tree has no cycles, so this ends at the root. */
+/* Whether ino is dir or above it: 1 or 0. The tree has no cycles, so this ends at the root; a damaged one is known by a
+ * directory met again, of which one is remembered after twice as many steps each time. */
 static int is_above(struct ns_txn *txn, uint64_t ino, const struct inode *dir)
 {
     struct inode at = *dir;
-    while (at.ino != ino) {
+    uint64_t met = 0;
+    for (uint64_t steps = 0, turn = 1; at.ino != ino; steps++) {
         if (at.ino == NS_ROOT)
             return 0;
+        if (steps == turn) {
+            met = at.ino;
+            turn *= 2;
+        }
         int r = ns_inode(txn, at.parent, &at);
+        if (r == -ESTALE || (r == 0 && at.ino == met))
+            return CAIRN_ECORRUPT;
         if (r < 0)
-            return r == -ESTALE ? CAIRN_ECORRUPT : r;
+            return r;
     }
     return 1;
 }

@@ -59,7 +59,7 @@ static int upload_decode(uint64_t ino, struct span value, uint64_t *ret_bucket, 
     size_t key_len = le16toh(record.key_len);
     if (record.version != NS_FORMAT)
         return CAIRN_EFORMAT;
-    if (key_len > rest.len || key_len > NS_KEY_MAX)
+    if (key_len > rest.len || key_len > NS_KEY_MAX || rest.len - key_len > ATTRS_MAX)
         return CAIRN_ECORRUPT;
     *ret_bucket = le64toh(record.bucket);
     *ret_upload = (struct ns_upload){.ino = ino,
@@ -155,6 +155,19 @@ int ns_upload_abort(struct ns_txn *txn, uint64_t bucket, const struct ns_upload 
 
 /* ---- listing ---- */
 
+/* The upload that an entry of the hidden directory names: its record says the same, or a listing could go round. */
+static int upload_of(struct ns_txn *txn, uint64_t bucket, const struct dentry *dentry, struct span name,
+                     struct ns_upload *ret_upload)
+{
+    char again[DENTRY_NAME_MAX];
+    uint64_t of_bucket;
+    int r = upload_get(txn, dentry->ino, &of_bucket, ret_upload);
+    if (r < 0)
+        return r == -ENOENT ? CAIRN_ECORRUPT : r;
+    bool same = span_eq(name, entry_name_of(ret_upload->key, span_cstr(ret_upload->id), again));
+    return same && of_bucket == bucket ? 0 : CAIRN_ECORRUPT;
+}
+
 int ns_upload_next(struct ns_txn *txn, uint64_t bucket, struct span after_key, struct span after_id,
                    struct arena *arena, struct ns_upload *ret_upload)
 {
@@ -163,7 +176,6 @@ int ns_upload_next(struct ns_txn *txn, uint64_t bucket, struct span after_key, s
     struct dentry dentry;
     struct span from = SPAN_EMPTY, found;
     struct ns_upload upload;
-    uint64_t of_bucket;
     after_key = span_head(after_key, NS_KEY_MAX);
     if (after_key.len > 0) {
         from = entry_name_of(after_key, span_head(after_id, ID_LEN), name);
@@ -176,9 +188,9 @@ int ns_upload_next(struct ns_txn *txn, uint64_t bucket, struct span after_key, s
     r = dentry_seek(&cursor, uploads_of(bucket), from, &found, &dentry);
     if (r == 0 && from.len > 0 && span_eq(found, from))
         r = dentry_next(&cursor, &found, &dentry);
-    dentry_cursor_close(&cursor);
     if (r == 0)
-        r = upload_get(txn, dentry.ino, &of_bucket, &upload);
+        r = upload_of(txn, bucket, &dentry, found, &upload);
+    dentry_cursor_close(&cursor);
     if (r < 0)
         return r == -ENOENT ? CAIRN_ENOUPLOAD : r;
     upload.key = arena_dup(arena, upload.key);

@@ -164,11 +164,16 @@ int ns_walk_seek(struct ns_walk *walk, struct span key)
 
 /* ---- stepping ---- */
 
-/* The innermost directory's own key: 1 when it is an object, 0 when it is implicit. */
+/* The innermost directory's own key: 1 when it is an object, 0 when it is implicit. It must be in the one above, and be
+ * none that the walk is in already: among damaged records it could go round. */
 static int own_key(struct ns_walk *walk, struct inode *ret_inode)
 {
+    struct dentry dentry = {.ino = innermost(walk)->dir, .type = INODE_DIR};
     walk->entered = false;
-    int r = inode_read(&walk->inodes, innermost(walk)->dir, ret_inode);
+    int r = inode_read(&walk->inodes, &dentry, ret_inode);
+    if (r == 0 &&
+        (ret_inode->parent != level_at(walk, depth_of(walk) - 2)->dir || dentry.ino == level_at(walk, 0)->dir))
+        r = CAIRN_ECORRUPT;
     look_at(walk, SPAN_EMPTY);
     return r < 0 ? r : !(ret_inode->flags & INODE_IMPLICIT);
 }
@@ -221,7 +226,7 @@ int ns_walk_next(struct ns_walk *walk, struct span *ret_key, struct inode *ret_i
                 return r;
             continue;
         }
-        r = ret_inode ? inode_read(&walk->inodes, walk->entry.ino, ret_inode) : 0;
+        r = ret_inode ? inode_read(&walk->inodes, &walk->entry, ret_inode) : 0;
         if (r < 0)
             return r;
         break;
