@@ -6,17 +6,21 @@
  * Disks 0 to 3 are one deployment, 4 is empty, 5 has a file of somebody, 6 and 7 are another deployment. An open either
  * works, or says what is wrong; and a disk that is not surely of this deployment is never written to.
  */
+#include <sys/stat.h>
+
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "objstore/drive/format.h"
 #include "objstore/drive/set.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/memory_drive.h"
+#include "tests/support/scratch.h"
 
 enum { DISKS = 8, OURS = 4, OCCUPIED = 5, THEIRS = 6, NAMED_MAX = 6 };
 
 static struct memory_disk base[DISKS], disks[DISKS];
-static const char *const names[DISKS] = {"/d0", "/d1", "/d2", "/d3", "/empty", "/occupied", "/other0", "/other1"};
+static char folders[DISKS][160]; /* there are such, but empty: formatting syncs their names */
+static const char *names[DISKS];
 
 static int open_disk(void *arg, const char *path, struct drive **ret_drive)
 {
@@ -49,6 +53,9 @@ static void prepare(void)
     for (size_t i = 0; i < DISKS; i++) {
         memory_disk_init(&base[i]);
         memory_disk_init(&disks[i]);
+        snprintf(folders[i], sizeof(folders[i]), "%s/%zu", scratch_folder(), i);
+        FUZZ_CHECK(mkdir(folders[i], 0700) == 0);
+        names[i] = folders[i];
     }
     FUZZ_CHECK(memory_drive_open(&disks[OCCUPIED], &drive) == 0);
     FUZZ_CHECK(drive_open(drive, "letters", DRIVE_CREATE, &file) == 0);
@@ -114,7 +121,8 @@ static void check_opened(const struct drives *drives, size_t named)
     FUZZ_CHECK(drives_index_paths(drives, paths) <= DRIVE_SET_MAX);
 }
 
-/* Three whole drives of ours among those named: so it is our deployment that is opened, and the others' are not ours. */
+/* Three whole drives of ours among those named: so it is our deployment that is opened, and the others' are not ours.
+ */
 static bool is_ours(const bool *damaged, const char *const *paths, size_t count)
 {
     size_t whole = 0;

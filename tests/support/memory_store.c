@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "objstore/base/errors.h"
 #include "objstore/namespace/ns_priv.h"
@@ -118,15 +119,17 @@ bool memory_store_rewind(struct memory_store *store)
 
 static int open_disk(void *arg, const char *path, struct drive **ret_drive)
 {
-    return memory_drive_open(&((struct memory_store *)arg)->disks[path[0] - '0'], ret_drive);
+    return memory_drive_open(&((struct memory_store *)arg)->disks[path[strlen(path) - 1] - '0'], ret_drive);
 }
 
 static int open_drives(struct memory_store *store)
 {
-    static const char *const paths[MEMORY_DRIVES] = {"0", "1", "2"};
+    const char *paths[MEMORY_DRIVES];
     struct drives_options options = {
         .paths = paths, .count = MEMORY_DRIVES, .parity = 1, .open = open_disk, .open_arg = store};
     struct buf message = BUF_INIT;
+    for (int i = 0; i < MEMORY_DRIVES; i++)
+        paths[i] = store->folders[i];
     int rc = drives_open(&options, &store->drives, &message);
     buf_release(&message);
     return rc;
@@ -212,6 +215,8 @@ void memory_store_init(struct memory_store *store)
     for (int i = 0; i < MEMORY_DRIVES; i++) {
         memory_disk_init(&store->disks[i]);
         memory_disk_init(&store->kept[i]);
+        snprintf(store->folders[i], sizeof(store->folders[i]), "%s/drive%d", scratch_folder(), i);
+        memory_must(mkdir(store->folders[i], 0700) == 0, "no folder for a drive");
     }
     memory_must(index_open(&options, &store->index) == 0, "the index does not open");
     memory_must(memory_store_open(store) == 0, "it does not open");

@@ -23,6 +23,7 @@ enum { MEMORY_DRIVES = 3 };
 
 struct memory_store {
     struct memory_disk disks[MEMORY_DRIVES];
+    char folders[MEMORY_DRIVES][160]; /* empty ones: formatting syncs their names */
     struct drives *drives;
     struct index *index;
     struct data *data;
