@@ -109,6 +109,7 @@ int connection_open(const struct endpoint *endpoint, bool (*interrupted)(void *a
     struct connection *c = calloc(1, sizeof *c);
     if (!c)
         return -ENOMEM;
+    c->fd = -1;
     c->tls = span_starts(span_cstr(endpoint->url), SPAN_LIT("https:"));
     c->curl = curl_easy_init();
     int r = c->curl ? dial(c, endpoint, &asked) : -ENOMEM;
@@ -124,6 +125,8 @@ void connection_close(struct connection **connection)
     struct connection *c = *connection;
     if (!c)
         return;
+    if (c->fd >= 0) /* libcurl looks for the peer's goodbye in TLS, and is not to wait for it */
+        (void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
     if (c->curl)
         curl_easy_cleanup(c->curl);
     arena_release(&c->arena);

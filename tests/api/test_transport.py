@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cairn import Daemon, program
+from cairn import Daemon, make_certificate, program
 from raw import Connection, head
 from test_objects import body_of
 
@@ -27,33 +27,12 @@ def wait_for(condition, what):
 
 # ---- TLS ----
 
-def make_certificate(folder, name, *names):
-    """A self-signed certificate for these names; its path."""
-    os.makedirs(folder, exist_ok=True)
-    cert = os.path.join(folder, "public.crt")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                    "-addext", "subjectAltName=" + ",".join(names), "-keyout", os.path.join(folder, "private.key"), "-out", cert],
-                   check=True, capture_output=True, timeout=60)
-    return cert
-
-
 class TlsDaemon(Daemon):
     """A daemon with a certificate in certs/, and another for sni.test."""
 
     def __init__(self, **options):
-        super().__init__(**options)
-        self.certs = os.path.join(self.folder, "certs")
-        self.ca = make_certificate(self.certs, "first", "IP:127.0.0.1", "DNS:localhost")
+        super().__init__(tls=True, unix=True, **options)
         self.other_ca = make_certificate(os.path.join(self.certs, "other"), "other", "DNS:sni.test")
-        self.unix = os.path.join(self.folder, "socket")
-        self.args += ["--certs-dir", self.certs, "--address", f"unix:{self.unix}"]
-
-    @property
-    def endpoint(self):
-        return f"https://127.0.0.1:{self.port}"
-
-    def connect(self, timeout=60, context=None):
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context or ssl.create_default_context(cafile=self.ca))
 
     def peer(self, name="127.0.0.1", **options):
         """The common name of the certificate that a new connection is shown."""

@@ -3,11 +3,10 @@ import errno
 import os
 import stat
 import subprocess
-import tempfile
 
 import pytest
 
-from cairn import program
+from cairn import Daemon, program
 from mount import Mount, eventually
 from test_files import expect, read_file, write_file
 
@@ -16,6 +15,11 @@ def cairnfs(daemon, *args, env=None, name="cairnfs", cwd=None):
     """Runs it with the daemon's credentials: the finished process. It must not hang."""
     return subprocess.run([*([name] if os.path.isabs(name) else [program(name)]), *args], capture_output=True, text=True,
                           timeout=60, env=env or daemon.environment(), cwd=cwd)
+
+
+def trusting(daemon):
+    """The options that a mount of it needs."""
+    return [word for option in daemon.mount_options for word in ("-o", option)]
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def unmount(point):
 
 
 def test_returns_when_the_mount_is_ready(daemon, bucket, point):
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point)
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon))
     assert run.returncode == 0, run.stderr
     assert os.path.ismount(point)
     write_file(f"{point}/returned", b"x")
@@ -46,7 +50,7 @@ def test_returns_when_the_mount_is_ready(daemon, bucket, point):
 
 
 def test_works_from_a_relative_mountpoint(daemon, bucket, point):
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", "mnt", cwd=os.path.dirname(point))
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", "mnt", *trusting(daemon), cwd=os.path.dirname(point))
     assert run.returncode == 0 and os.path.ismount(point)
     unmount(point)
 
@@ -55,14 +59,14 @@ def test_works_from_a_relative_mountpoint(daemon, bucket, point):
     ("{endpoint}/no-such-bucket", "no such bucket"), ("{endpoint}/{bucket}/no/such/folder", "no such"),
     ("http://127.0.0.1:1/b", "refused"), ("unix:/nowhere/at/all:/b", "refused"), ("nonsense", "expected")])
 def test_says_what_is_wrong(daemon, bucket, point, source, text):
-    run = cairnfs(daemon, source.format(endpoint=daemon.endpoint, bucket=bucket), point)
+    run = cairnfs(daemon, source.format(endpoint=daemon.endpoint, bucket=bucket), point, *trusting(daemon))
     assert run.returncode != 0 and text in run.stderr, run.stderr
     assert gone(point)
 
 
 def test_wrong_credentials(daemon, bucket, point):
     env = dict(daemon.environment(), AWS_SECRET_ACCESS_KEY="wrong-one")
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, env=env)
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), env=env)
     assert run.returncode != 0 and "credentials are refused" in run.stderr, run.stderr
 
 
@@ -73,13 +77,13 @@ def test_credentials_from_a_file(daemon, bucket, point, tmp_path):
                  f"[default]\naws_access_key_id={daemon.user}\naws_secret_access_key={daemon.password}\n"):
         path.write_text(text)
         path.chmod(0o644)
-        run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, "-o", f"credentials={path}", env=env)
+        run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), "-o", f"credentials={path}", env=env)
         assert run.returncode != 0 and "chmod 600" in run.stderr
         path.chmod(0o600)
-        run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, "-o", f"credentials={path}", env=env)
+        run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), "-o", f"credentials={path}", env=env)
         assert run.returncode == 0, run.stderr
         unmount(point)
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, env=env)
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), env=env)
     assert run.returncode != 0 and "no credentials" in run.stderr
 
 
@@ -115,25 +119,54 @@ def test_a_folder_of_a_bucket(daemon, bucket, put, get, name):
         eventually(lambda: os.path.exists(mount / "h"))
 
 
-def test_over_a_unix_socket(bucket):
-    from cairn import Daemon
+def use(mount):
+    """Bytes and names go both ways."""
+    write_file(mount / "f", b"x" * 300_000)
+    assert read_file(mount / "f") == b"x" * 300_000
+    os.rename(mount / "f", mount / "g")
+    assert os.listdir(mount) == ["g"] and os.stat(mount / "g").st_size == 300_000
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "sock")
-        with Daemon(drives=1, args=["--address", f"unix:{path}"]) as daemon:
-            daemon.s3.create_bucket(Bucket="unix-bucket")
-            with Mount(daemon, endpoint=f"unix:{path}:", bucket="unix-bucket") as mount:
-                write_file(mount / "f", b"x" * 300_000)
-                assert read_file(mount / "f") == b"x" * 300_000
+
+def test_over_a_unix_socket():
+    with Daemon(drives=1, tls=False, unix=True) as daemon:
+        daemon.s3.create_bucket(Bucket="unix-bucket")
+        with Mount(daemon, "unix-bucket") as mount:
+            use(mount)
+
+
+def test_over_tls(point):
+    """Only to whom it trusts; and through restarts, which cut every connection."""
+    with Daemon(drives=1, tls=True) as daemon:
+        daemon.s3.create_bucket(Bucket="tls-bucket")
+        run = cairnfs(daemon, f"{daemon.endpoint}/tls-bucket", point)
+        assert run.returncode != 0 and "certificate is not trusted" in run.stderr, run.stderr
+        run = cairnfs(daemon, f"https://localhost:{daemon.port}/tls-bucket", point, "-o", f"ca_file={daemon.ca}")
+        assert run.returncode == 0, run.stderr
+        unmount(point)
+        with Mount(daemon, "tls-bucket") as mount:
+            use(mount)
+            for _ in range(3):
+                daemon.restart()
+                assert os.path.exists(mount / "g")
+            os.unlink(mount / "g")
+            use(mount)
+
+
+def test_a_proxy_in_the_environment_is_not_followed(daemon, bucket, point):
+    env = dict(daemon.environment(), http_proxy="http://127.0.0.1:1", HTTPS_PROXY="http://127.0.0.1:1", ALL_PROXY="http://127.0.0.1:1")
+    run = cairnfs(daemon, f"{daemon.mount_endpoint}/{bucket}", point, *trusting(daemon), env=env)
+    assert run.returncode == 0, run.stderr
+    assert os.path.isdir(point)
+    unmount(point)
 
 
 def test_as_mount_calls_it(daemon, bucket, point, tmp_path):
     helper = tmp_path / "mount.cairn"
     helper.symlink_to(program("cairnfs"))
     options = "ro,_netdev,x-systemd.automount,nofail,noatime"
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, "-f", "-o", options, name=str(helper))
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), "-f", "-o", options, name=str(helper))
     assert run.returncode == 0 and gone(point), "-f is mount's fake here"
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, "-s", "-n", "-v", "-t", "cairn", "-o", options,
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon), "-s", "-n", "-v", "-t", "cairn", "-o", options,
                   name=str(helper))
     assert run.returncode == 0, run.stderr
     with expect(errno.EROFS):

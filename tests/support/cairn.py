@@ -4,7 +4,8 @@
         daemon.s3.create_bucket(Bucket="photos")
         daemon.raw("PUT", "/photos/a", body=b"x", headers={"content-md5": "?"})
 
-The programs are those of the folder CAIRN_BUILD (build/ when it is not set).
+The programs are those of the folder CAIRN_BUILD (build/ when it is not set). CAIRN_TRANSPORT=tls gives every daemon a certificate of its
+own; with =unix mounts go over its unix socket.
 """
 import hashlib
 import hmac
@@ -13,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -40,10 +42,26 @@ def free_port():
         return s.getsockname()[1]
 
 
+def transport():
+    """How mounts reach their daemon: "tcp", "unix" or "tls"."""
+    return os.environ.get("CAIRN_TRANSPORT", "tcp")
+
+
+def make_certificate(folder, name, *names):
+    """A self-signed certificate for these names; its path."""
+    os.makedirs(folder, exist_ok=True)
+    cert = os.path.join(folder, "public.crt")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=" + ",".join(names), "-keyout", os.path.join(folder, "private.key"), "-out", cert],
+                   check=True, capture_output=True, timeout=60)
+    return cert
+
+
 class Daemon:
     """A cairnd over temporary drives. start, stop and kill may be called again and again; drives and port stay."""
 
-    def __init__(self, drives=4, args=(), env=None, user=USER, password=PASSWORD, region=REGION, folder=None):
+    def __init__(self, drives=4, args=(), env=None, user=USER, password=PASSWORD, region=REGION, folder=None,
+                 tls=transport() == "tls", unix=transport() == "unix"):
         self.folder = folder or tempfile.mkdtemp(prefix="cairn-test-")
         self.drives = [os.path.join(self.folder, f"drive{i + 1}") for i in range(drives)]
         for drive in self.drives:
@@ -51,6 +69,11 @@ class Daemon:
         self.args, self.env = list(args), dict(env or {})
         self.user, self.password, self.region = user, password, region
         self.port = free_port()
+        self.unix = os.path.join(self.folder, "socket") if unix else None
+        self.certs = os.path.join(self.folder, "certs")
+        self.ca = make_certificate(self.certs, "first", "IP:127.0.0.1", "DNS:localhost") if tls else None
+        self.args += ["--address", f"unix:{self.unix}"] if unix else []
+        self.args += ["--certs-dir", self.certs] if tls else []
         self.log_path = os.path.join(self.folder, "log")
         self.process = None
 
@@ -131,7 +154,16 @@ class Daemon:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.ca else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def mount_endpoint(self):
+        return f"unix:{self.unix}:" if self.unix and not self.ca else self.endpoint
+
+    @property
+    def mount_options(self):
+        """What a mount needs beside its source."""
+        return [f"ca_file={self.ca}"] if self.ca else []
 
     @property
     def s3(self):
@@ -145,15 +177,19 @@ class Daemon:
         config.setdefault("retries", {"max_attempts": 0})
         config.setdefault("s3", {"addressing_style": "path"})
         return boto3.client("s3", endpoint_url=self.endpoint, region_name=self.region, aws_access_key_id=self.user,
-                            aws_secret_access_key=self.password, config=Config(**config))
+                            aws_secret_access_key=self.password, verify=self.ca, config=Config(**config))
 
     def environment(self):
         """What the AWS CLI and its like want."""
+        trust = {"AWS_CA_BUNDLE": self.ca, "RCLONE_CA_CERT": self.ca} if self.ca else {}
         return dict(os.environ, AWS_ACCESS_KEY_ID=self.user, AWS_SECRET_ACCESS_KEY=self.password,
-                    AWS_DEFAULT_REGION=self.region, AWS_EC2_METADATA_DISABLED="true")
+                    AWS_DEFAULT_REGION=self.region, AWS_EC2_METADATA_DISABLED="true", **trust)
 
-    def connect(self, timeout=60):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+    def connect(self, timeout=60, context=None):
+        if not self.ca:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        context = context or ssl.create_default_context(cafile=self.ca)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
 
     def raw(self, method, path, query="", body=b"", headers=None, payload=None, sign=True, host=None, length=True,
             connection=None):

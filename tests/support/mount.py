@@ -30,8 +30,8 @@ class Mount:
 
     def __init__(self, daemon, bucket=None, prefix=None, options=(), endpoint=None, env=None):
         self.daemon = daemon
-        self.source = "/".join(part for part in (endpoint or daemon.endpoint, bucket, prefix) if part)
-        self.options = list(options)
+        self.source = "/".join(part for part in (endpoint or daemon.mount_endpoint, bucket, prefix) if part).rstrip(":")
+        self.options = list(options) + daemon.mount_options
         self.env = dict(daemon.environment(), **(env or {}))
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         self.folder = tempfile.mkdtemp(prefix="cairn-mount-")

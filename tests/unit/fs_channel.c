@@ -119,6 +119,20 @@ Test(fs_channel, an_old_idle_connection_is_not_trusted)
     stop();
 }
 
+Test(fs_channel, a_kept_connection_is_closed_at_once)
+{
+    static const enum peer_kind kinds[] = {PEER_TCP, PEER_UNIX, PEER_TLS};
+    static const struct peer_step script[] = {ANSWERED, TURN, END};
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        start(kinds[i], script);
+        expect_answer();
+        int64_t begun = clock_mono_ns();
+        s3_client_free(&client);
+        cr_expect_lt(clock_mono_ns() - begun, NS_PER_SEC, "it waits for the peer's goodbye");
+        stop();
+    }
+}
+
 /* ---- what breaks after something was sent ---- */
 
 Test(fs_channel, a_broken_exchange_is_told_and_not_repeated)
