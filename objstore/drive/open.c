@@ -373,23 +373,27 @@ static int folder_place(struct opening *o, struct folder *f, const struct superb
 
 /* ---- empty folders beside drives ---- */
 
+/* Whether all that are drives already have a property that the empty folder has not. */
+static bool folder_lacks(const struct opening *o, const struct folder *f, bool (*has)(const char *path))
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (folder_is_member(&o->folders[i]) && !has(o->folders[i].path))
+            return false;
+    return !has(f->path);
+}
+
 /* Why an empty folder does not take the place of a drive; NULL when it may. The place is clear when every drive that is
  * missing has an empty folder: then it does not matter which takes which. A folder of a disk that is not mounted is
  * empty too. */
 static const char *not_a_replacement(const struct opening *o, const struct folder *f, const struct drives *drives)
 {
-    bool all_mounted = true;
-
     if (o->count != drives->set_count * drives->sets[0]->size)
         return "empty, and not filled as long as drives are left out";
-    for (size_t i = 0; i < o->count; i++) {
+    for (size_t i = 0; i < o->count; i++)
         if (!folder_is_member(&o->folders[i]) && o->folders[i].kind != FOLDER_EMPTY)
             return "empty, and not filled as long as another drive is offline";
-        if (folder_is_member(&o->folders[i]))
-            all_mounted = all_mounted && path_is_mount_point(o->folders[i].path);
-    }
-    if (all_mounted && !path_is_mount_point(f->path))
-        return "empty, and no mount point as the other drives are: is its disk mounted?";
+    if (folder_lacks(o, f, path_is_mount_point) || folder_lacks(o, f, path_is_off_root))
+        return "empty, and on no file system of its own as the other drives are: is its disk mounted?";
     return NULL;
 }
 

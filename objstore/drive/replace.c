@@ -132,3 +132,10 @@ bool path_is_mount_point(const char *path)
     return n > 0 && (size_t)n < sizeof(above) && stat(path, &own) == 0 && stat(above, &parent) == 0 &&
            (own.st_dev != parent.st_dev || own.st_ino == parent.st_ino);
 }
+
+bool path_is_off_root(const char *path)
+{
+    struct stat own, root;
+
+    return stat(path, &own) == 0 && stat("/", &root) == 0 && own.st_dev != root.st_dev;
+}

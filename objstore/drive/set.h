@@ -14,7 +14,7 @@
  *   missing, unreadable                    its place stays empty (MISSING, -ENOENT …): a degraded set
  *   empty, others are formatted            its place stays empty (MISSING, -ENODATA) until drives_replace, if it is clear that it replaces
  *                                          a drive: every other folder is a drive of this deployment or empty too, none was left out, and
- *                                          it is no mount point without its file system
+ *                                          it is no mount point without its file system (all drives are mount points, or off the root's file system, and it is not)
  *   its superblock is damaged              its place stays empty (MISSING, CAIRN_EBADSUPER)
  *   not empty, without a superblock        refused, -EEXIST when formatting, CAIRN_EFOREIGN beside formatted drives
  *   of another deployment, a duplicate     refused, CAIRN_EFOREIGN

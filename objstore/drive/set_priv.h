@@ -50,6 +50,8 @@ void set_write_supers(struct drive_set *set, uint32_t places);
 int path_sync_parent(const char *path);
 /* Whether another file system begins here. */
 bool path_is_mount_point(const char *path);
+/* … or has begun on the way to it. */
+bool path_is_off_root(const char *path);
 void uuid_text(const uint8_t uuid[UUID_SIZE], char ret_text[DRIVE_UUID_TEXT]);
 
 #endif

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -316,6 +317,29 @@ def test_a_disk_that_is_not_mounted_is_no_empty_drive(mounted):
     mounted.start()
     wait_whole(mounted)
     check_without_two_mounted(mounted, (0, 1))
+
+
+def test_an_empty_folder_on_the_root_is_no_drive_beside_others(tmp_path):
+    """The drives are folders of the file systems, as /mnt/disk1/data."""
+    root = next(d for d in (tmp_path, "/var/tmp", "/root", "/") if os.stat(d).st_dev == os.stat("/").st_dev)
+    daemon = Daemon(drives=4, folder=tempfile.mkdtemp(prefix="cairn-test-", dir=root))
+    disks = daemon.drives
+    daemon.drives = [os.path.join(disk, "data") for disk in disks]
+    try:
+        os.mkdir(daemon.drives[1])  # on the root; the disk comes over it
+        for disk in disks:
+            mount(disk, 100)
+        daemon.start().s3.create_bucket(Bucket="bkt")
+        daemon.stop()
+        unmount(disks[1])
+        daemon.start()
+        assert "is its disk mounted?" in daemon.log() and os.listdir(daemon.drives[1]) == []
+        daemon.stop()
+    finally:
+        daemon.kill()
+        for disk in disks:
+            unmount(disk)
+        daemon.remove()
 
 
 def check_without_two_mounted(daemon, lost):
