@@ -51,15 +51,18 @@ static int flush_dirty(struct fs *fs, struct inode *inode, struct upload_tail *t
 
 /* ---- what an fsync vouches for ---- */
 
-/* Versions only grow, so a new life that gives one that was given before has not seen what got it then. */
-void unsynced_add(struct inode *inode, uint64_t instance, uint64_t version)
+/* Versions only grow, so a new life that gives one that was given before has not seen what got it then. (Or it is a
+ * change of attributes, which gets none: then this may be more careful than it need be.) */
+void unsynced_add(struct inode *inode, uint64_t instance, const struct posix_attr *attr)
 {
     struct unsynced *u = &inode->unsynced;
 
-    if (u->instance != 0 && u->instance != instance && version <= u->version)
+    if (u->instance != 0 && u->instance != instance && attr->version <= u->version)
         u->lost = true;
-    if (u->instance != instance || version > u->version)
-        u->version = version;
+    if (u->instance != instance || attr->version >= u->version) {
+        u->version = attr->version;
+        u->ctime = attr->ctime;
+    }
     u->instance = instance;
 }
 
@@ -80,7 +83,8 @@ static bool was_lost(struct fs *fs, struct inode *inode, const struct unsynced *
     if (taken->lost || taken->instance == 0 || taken->instance == instance)
         return taken->lost;
     int r = call_one(fs, &(struct posix_op){.code = POSIX_GETATTR, .ino = inode->ino}, &result);
-    return r < 0 || result.attr.version < taken->version;
+    return r < 0 || result.attr.version < taken->version ||
+           (result.attr.version == taken->version && result.attr.ctime < taken->ctime);
 }
 
 /* After an fsync, answered in that life of the server: what is lost every handle is to know. A failed fsync has vouched
@@ -125,7 +129,7 @@ int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *o
         return vouch(fs, inode, &unsynced, tail.instance, r);
     if (r == 0 && op) {
         pthread_mutex_lock(&inode->lock);
-        unsynced_add(inode, tail.instance, ret_result->attr.version);
+        unsynced_add(inode, tail.instance, &ret_result->attr);
         pthread_mutex_unlock(&inode->lock);
     }
     return r;

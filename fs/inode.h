@@ -18,10 +18,11 @@
 struct name;
 struct wfile;
 
-/* Changes of bytes that the server has answered and not called durable. */
+/* Changes of a file, or of the names in a directory, that the server has answered and not called durable. */
 struct unsynced {
     uint64_t instance; /* the life of the server that answered the last; 0: there are none */
-    uint64_t version;  /* of the file after it */
+    uint64_t version;  /* of the inode after it … */
+    int64_t ctime;     /* … which tells of a change of attributes */
     bool lost;         /* an earlier one did not outlive its server */
 };
 
@@ -37,7 +38,7 @@ struct inode {
     uint64_t attr_time; /* changes_now() that attr is known to be current at; 0: attr is not known */
     int64_t attr_until; /* monotonic ns: attr is not used past that */
     uint64_t pages;     /* version that the kernel's cached pages are of, our own writes counted in; 0: not known */
-    struct unsynced unsynced; /* changes of bytes since the last fsync */
+    struct unsynced unsynced; /* since the last fsync */
     bool young;               /* made here, and nothing of it was sent or changed since */
     bool no_capability;       /* has no security.capability, which the kernel asks for at every write */
     struct wfile *written;    /* write-back's part; NULL until the first write */

@@ -222,14 +222,16 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t node, size_t size, off_t o
 
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
 {
-    struct request r;
-    struct posix_result result;
+    struct fs *fs = fuse_req_userdata(req);
+    struct inode *inode = inode_of(req, node);
 
-    (void)node, (void)datasync, (void)fi;
-    if (!request_begin(&r, req))
+    (void)datasync, (void)fi;
+    if (!inode)
         return;
-    reply_error(req, remote_one(r.fs->remote, r.call, &(struct posix_op){.code = POSIX_FSYNC}, &result));
-    request_end(&r);
+    request_note(req);
+    reply_error(req, writeback_flush(fs, inode, NULL, true, NULL));
+    request_unnote();
+    inode_put(fs->inodes, &inode);
 }
 
 void ops_dir(struct fuse_lowlevel_ops *ops)

@@ -152,10 +152,12 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
     pthread_mutex_lock(&inode->lock);
     bool news = !kernel_knows(inode, &before);
     fi->keep_cache = pages_are_current(r->fs, inode, &before, r->since);
-    if (truncate)
+    if (truncate) {
+        unsynced_add(inode, r->call->instance, &attr);
         fs_own_change(r->fs, inode, &attr, 1, r->since);
-    else
+    } else {
         fs_learn(r->fs, inode, &attr, r->since);
+    }
     pthread_mutex_unlock(&inode->lock);
     if (news)
         notify_attributes_now(r->fs->notify, inode->ino);
@@ -209,6 +211,7 @@ static int create_file(struct request *r, struct handle *h, const struct posix_o
     pthread_mutex_lock(&h->inode->lock);
     h->inode->no_capability = h->inode->young = true;
     h->inode->pages = result.attr.version;
+    unsynced_add(h->inode, r->call->instance, &result.attr);
     pthread_mutex_unlock(&h->inode->lock);
     *ret_attr = result.attr;
     return 0;

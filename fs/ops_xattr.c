@@ -1,12 +1,13 @@
 #include <sys/xattr.h>
 
 #include "fs/ops.h"
+#include "fs/writeback.h"
 
 #define CAPABILITY "security.capability" /* the kernel asks for it at every write */
 
-/* Access control lists would have to be honoured by every view; until they are, nobody may believe that they are. A label
- * of SELinux belongs to a host's policy, which takes it from the mount here, as for other network filesystems; and
- * "ls -l" asks for one of every file unless it is told that there are none. */
+/* Access control lists would have to be honoured by every view; until they are, nobody may believe that they are. A
+ * label of SELinux belongs to a host's policy, which takes it from the mount here, as for other network filesystems;
+ * and "ls -l" asks for one of every file unless it is told that there are none. */
 static bool supported(const char *name)
 {
     return strncmp(name, "system.", 7) != 0 && strcmp(name, "security.selinux") != 0;
@@ -121,6 +122,7 @@ static void change(fuse_req_t req, const char *name, struct posix_op *op, fuse_i
     struct inode *inode = error == 0 ? inode_find(r.fs->inodes, op->ino) : NULL;
     if (inode) {
         pthread_mutex_lock(&inode->lock);
+        unsynced_add(inode, r.call->instance, &result.attr);
         fs_own_change(r.fs, inode, &result.attr, 0, r.since);
         inode->no_capability = inode->no_capability && strcmp(name, CAPABILITY) != 0;
         pthread_mutex_unlock(&inode->lock);

@@ -113,6 +113,18 @@ void reply_absent(struct request *r, uint64_t dir, struct span name)
         entry_recheck(r, dir, name, 0);
 }
 
+static void note_unsynced(struct request *r, const struct posix_attr *attr)
+{
+    struct inode *inode = inode_find(r->fs->inodes, attr->ino);
+
+    if (!inode)
+        return;
+    pthread_mutex_lock(&inode->lock);
+    unsynced_add(inode, r->call->instance, attr);
+    pthread_mutex_unlock(&inode->lock);
+    inode_put(r->fs->inodes, &inode);
+}
+
 int run_change(struct request *r, const struct posix_op *op, uint64_t dir, uint64_t dir2,
                struct posix_result *ret_result, struct posix_attr ret_dirs[2])
 {
@@ -128,6 +140,7 @@ int run_change(struct request *r, const struct posix_op *op, uint64_t dir, uint6
     for (int i = 0; error == 0 && i < 1 + (dir2 != 0); i++) {
         /* The change stands, whatever the look says: a directory that can't be looked at is not known. */
         ret_dirs[i] = remote_next(r->call, &look) == 0 ? look.attr : (struct posix_attr){0};
+        note_unsynced(r, &ret_dirs[i]);
     }
     return error;
 }
@@ -166,6 +179,7 @@ void reply_made(struct request *r, uint64_t dir, struct span name, const struct 
     double attr_valid = fs_valid_inode(fs, attr->ino, r->since);
     double name_valid = name_changed(r, dir, name, true, dir_attr);
 
+    note_unsynced(r, attr);
     changes_inode(&fs->changes, attr->ino); /* a link has changed it; for a new inode nobody has asked */
     r->since = changes_now(&fs->changes);
     if (attr_valid > 0)

@@ -1,8 +1,23 @@
 """fsync tells the truth across a kill -9 of the daemon: what it acknowledges is there, what was lost is an error."""
+import contextlib
 import os
 
+import pytest
+
 from cairn import Daemon
-from mount import Mount
+from mount import Actor, Mount
+
+# What is done to "d", a folder with the file "f" in it; what is synced; how it shows.
+CHANGES = {
+    "mkdir": (lambda do, d: do.mkdir(d + "/new"), "", lambda d: os.path.isdir(d + "/new")),
+    "rename": (lambda do, d: do.rename(d + "/f", d + "/g"), "", lambda d: os.path.exists(d + "/g")),
+    "unlink": (lambda do, d: do.unlink(d + "/f"), "", lambda d: not os.path.exists(d + "/f")),
+    "create": (lambda do, d: do.close(do.open(d + "/new", os.O_CREAT | os.O_WRONLY, 0o644)), "", lambda d: os.path.exists(d + "/new")),
+    "chmod": (lambda do, d: do.chmod(d + "/f", 0o600), "/f", lambda d: os.stat(d + "/f").st_mode & 0o777 == 0o600),
+    "truncate": (lambda do, d: do.truncate(d + "/f", 1), "/f", lambda d: os.path.getsize(d + "/f") == 1),
+    "open with O_TRUNC": (lambda do, d: do.close(do.open(d + "/f", os.O_TRUNC | os.O_RDWR)), "/f", lambda d: os.path.getsize(d + "/f") == 0),
+    "setxattr": (lambda do, d: do.setxattr(d + "/f", "user.x", b"y"), "/f", lambda d: "user.x" in os.listxattr(d + "/f")),
+}
 
 
 def write_until_killed(server, path, fd):
@@ -52,3 +67,37 @@ def test_fsync_long_after_a_restart_is_no_error():
             os.fsync(fd)
             os.close(fd)
         assert server.s3.get_object(Bucket="bucket", Key="f")["Body"].read() == b"one two"
+
+
+def begin(mount, number):
+    path = mount / f"d{number}"
+    os.mkdir(path)
+    with open(path + "/f", "wb") as file:
+        file.write(b"some bytes")
+        os.fsync(file.fileno())
+    return path
+
+
+def synced(do, fd):
+    with contextlib.suppress(OSError):
+        do.fsync(fd)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_fsync_of_any_change_after_a_kill_has_it_or_says_eio(name):
+    change, what, shows = CHANGES[name]
+    with Daemon(drives=4) as server:
+        server.s3.create_bucket(Bucket="bucket")
+        with Mount(server, "bucket") as mount:
+            for number in range(8):
+                path = begin(mount, number)
+                with Actor() as do:  # a process that this one starts would have the open file flushed, by a server that is down
+                    fd = do.open(path + what, os.O_RDONLY)
+                    change(do, path)
+                    server.kill()
+                    server.start()
+                    vouched = synced(do, fd)
+                    assert shows(path) or not vouched, f"{name} was vouched for, and is lost"
+                    assert synced(do, fd), "told once"

@@ -57,8 +57,10 @@ def write_durably(path, data):
 
 def sync_folder(path):
     fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def test_a_restart_does_not_break_a_mount(server, mount, actor):
