@@ -148,8 +148,9 @@ int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t
  * which is borrowed and out of the table. Its caller syncs and publishes; the writer is never committed. */
 int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32_t places,
                        struct blob_writer **ret_writer);
-/* All bytes were given: waits until they are written. Returns the places that have all of them. */
-uint32_t blob_writer_drain(struct blob_writer *writer);
+/* All bytes were given: waits until they are written. Returns the places that have all of them; ret_error gets an error of
+ * the others. */
+uint32_t blob_writer_drain(struct blob_writer *writer, int *ret_error);
 /* The places that have all of what was written so far. */
 uint32_t blob_writer_places(struct blob_writer *writer);
 /* What a mutation needs to know of a finished writer. */

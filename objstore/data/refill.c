@@ -145,7 +145,9 @@ static int refill_blob(struct refill *refill, const struct extent_at *at, bool *
     if (r == 0)
         r = blob_copy(pin, writer, refill->pace);
     if (r == 0) {
-        refill->places = blob_writer_drain(writer);
+        int error = 0;
+        refill->places = blob_writer_drain(writer, &error);
+        refill->error = worse_error(refill->error, error);
         refill->blobs++;
         refill->bytes += at->length;
         *ret_written = true;

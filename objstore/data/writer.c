@@ -398,10 +398,11 @@ int blob_writer_finish(struct blob_writer *w)
     return 0;
 }
 
-uint32_t blob_writer_drain(struct blob_writer *w)
+uint32_t blob_writer_drain(struct blob_writer *w, int *ret_error)
 {
     assert(w->taken == w->place.length);
     writer_wait(w);
+    *ret_error = w->error;
     return writer_alive(w);
 }
 
