@@ -25,7 +25,7 @@ static int check_delete(const struct inode *current, void *arg)
     const struct delete_cond *cond = arg;
     char etag[INODE_ETAG_MAX];
     if (!current)
-        return cond->etag.ptr ? S3_NO_SUCH_KEY : 0;
+        return cond->etag.ptr ? CAIRN_EPRECONDITION : 0;
     inode_etag(current, etag);
     bool holds = (!cond->etag.ptr || etag_in_list(cond->etag, span_cstr(etag), true)) &&
                  (!cond->has_mtime || cond->mtime / NS_PER_SEC == current->mtime / NS_PER_SEC) &&

@@ -263,7 +263,7 @@ def test_conditional_deletes(daemon, s3, bucket):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert daemon.raw("DELETE", f"/{bucket}/k", headers={"if-match": etag}).status == 204
     assert daemon.raw("GET", f"/{bucket}/k").status == 404
-    for header, value, code in ("if-match", etag, "NoSuchKey"), ("if-match", "*", "NoSuchKey"), ("x-amz-if-match-size", "1", None), ("if-none-match", "*", "NotImplemented"):
+    for header, value, code in ("if-match", etag, "PreconditionFailed"), ("if-match", "*", "PreconditionFailed"), ("x-amz-if-match-size", "1", None), ("if-none-match", "*", "NotImplemented"):
         assert daemon.raw("DELETE", f"/{bucket}/k", headers={header: value}).code == code, header
 
 
