@@ -76,6 +76,7 @@ void connection_arm(struct http_connection *c, uint32_t events, int64_t deadline
     int epoll_fd = c->server->epoll_fd, fd = c->stream.fd;
     c->registered = true;
     atomic_store_explicit(&c->deadline, deadline, memory_order_relaxed);
+    atomic_store_explicit(&c->armed, clock_mono_ns(), memory_order_relaxed);
     atomic_store_explicit(&c->owner, OWNER_WAITING, memory_order_release);
     if (epoll_ctl(epoll_fd, op, fd, &event) == 0)
         return;

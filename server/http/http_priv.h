@@ -73,6 +73,7 @@ struct http_connection {
     bool secure;                  /* TLS to us, or said so by a trusted PROXY header */
     _Atomic int owner;            /* enum connection_owner */
     _Atomic int64_t deadline;     /* while WAITING */
+    _Atomic int64_t armed;        /* when it became WAITING */
     int64_t stage_deadline;       /* of a handshake or a head that has begun; 0: not begun */
     unsigned default_port;        /* of the listener */
     struct buf saved;             /* part of a head, or requests not begun; empty when idle */

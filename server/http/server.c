@@ -137,13 +137,21 @@ static void worker_run(void *arg)
 
 /* ---- the keeper: deadlines of connections that wait, and listeners that rest ---- */
 
+/* Has it waited for too long? Those that say nothing make room when there is none left. */
+static bool is_overdue(const struct http_server *server, struct http_connection *c, int64_t now)
+{
+    bool full = server->connection_count >= server->options.connections_max;
+    return now >= atomic_load_explicit(&c->deadline, memory_order_relaxed) ||
+           (full && now - atomic_load_explicit(&c->armed, memory_order_relaxed) > server->options.crowded_ns);
+}
+
 /* The worker that gets the event of the shutdown closes the connection. The caller holds the lock. */
 static void reap(struct http_server *server, int64_t now)
 {
     bool all = atomic_load(&server->stopping);
     for (struct http_connection *c = server->connections; c; c = c->next) {
         int expected = OWNER_WAITING;
-        if (!all && now < atomic_load_explicit(&c->deadline, memory_order_relaxed))
+        if (!all && !is_overdue(server, c, now))
             continue;
         if (atomic_compare_exchange_strong(&c->owner, &expected, OWNER_REAPED))
             shutdown(c->stream.fd, SHUT_RDWR);
@@ -194,12 +202,13 @@ static unsigned usable_cores(void)
 static void set_defaults(struct http_server_options *o)
 {
     DEFAULT(o->seats, usable_cores());
-    DEFAULT(o->workers_max, 512);
+    DEFAULT(o->workers_max, 4096);
     if (o->workers_max < o->seats)
         o->workers_max = o->seats;
     DEFAULT(o->connections_max, 8192);
     DEFAULT(o->head_ns, 30 * NS_PER_SEC);
     DEFAULT(o->idle_ns, 120 * NS_PER_SEC);
+    DEFAULT(o->crowded_ns, 2 * NS_PER_SEC);
     DEFAULT(o->body_ns, 60 * NS_PER_SEC);
     DEFAULT(o->rate_min, 1024);
 }

@@ -36,10 +36,11 @@ struct http_server_options {
 
     /* 0 takes the default */
     unsigned seats;           /* cores this process may use */
-    unsigned workers_max;     /* 512 */
-    unsigned connections_max; /* 8192; more wait in the listen queue */
+    unsigned workers_max;     /* 4096 */
+    unsigned connections_max; /* 8192; more wait in the listen queue, until silent ones have made room */
     int64_t head_ns;          /* from a head's first byte to its last (and TLS handshake, PROXY header): 30 s */
     int64_t idle_ns;          /* between two requests: 120 s */
+    int64_t crowded_ns;       /* likewise, and within a head, while there is no room for another connection: 2 s */
     int64_t body_ns;          /* between two reads, or two writes, of a body: 60 s */
     uint64_t rate_min;        /* bytes per second below which a peer is too slow in the long run: 1024 */
 };

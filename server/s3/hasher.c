@@ -8,6 +8,7 @@ struct hasher {
     struct hash *hashes[HASHER_MAX];
     size_t count;
 
+    bool wants_thread; /* for a long stream; it starts with the first bytes, which a slow client may not send at all */
     bool threaded;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -57,7 +58,7 @@ int hasher_new(const enum hash_kind *kinds, size_t count, uint64_t stream_length
             return ret;
         }
     }
-    hasher->threaded = stream_length >= HASHER_THREAD_FROM && pthread_create(&hasher->thread, NULL, run, hasher) == 0;
+    hasher->wants_thread = stream_length >= HASHER_THREAD_FROM;
     *ret_hasher = hasher;
     return 0;
 }
@@ -69,8 +70,16 @@ static void wait_idle(struct hasher *hasher)
         pthread_cond_wait(&hasher->changed, &hasher->lock);
 }
 
+static void start_thread(struct hasher *hasher)
+{
+    hasher->wants_thread = false;
+    hasher->threaded = pthread_create(&hasher->thread, NULL, run, hasher) == 0;
+}
+
 void hasher_feed(struct hasher *hasher, const void *bytes, size_t len)
 {
+    if (hasher->wants_thread)
+        start_thread(hasher);
     if (!hasher->threaded) {
         update_all(hasher, bytes, len);
         return;

@@ -181,6 +181,18 @@ def test_many_connections_that_say_nothing(unharmed):
         connection.close()
 
 
+def test_clients_that_dawdle_keep_nobody_waiting(unharmed):
+    """More of them in the middle of an upload than there were workers once."""
+    body = head(unharmed, "PUT", "/leaks/new", {"content-length": "20000"}) + b"and then nothing"
+    dawdlers = [Connection(unharmed).send(body) for _ in range(600)]
+    wait_for(lambda: descriptors(unharmed) > 600, "connections are accepted")
+    for _ in range(3):
+        assert unharmed.raw("GET", "/leaks/old").body == b"old value"
+        assert unharmed.raw("GET", "/cairn/health/live", sign=False).status == 200
+    for connection in dawdlers:
+        connection.close()
+
+
 def test_the_same_in_one_go_on_one_connection(unharmed):
     """A refused upload behind another, and a good request behind all of them."""
     body = body_of(100_000)

@@ -165,6 +165,24 @@ Test(http_deadlines, connections_over_the_limit_wait_their_turn)
     close(c);
 }
 
+Test(http_deadlines, silent_connections_make_room_when_there_is_none_left)
+{
+    enum { ROOM = 20 };
+    int silent[ROOM];
+    bed.options.connections_max = ROOM;
+    bed.options.crowded_ns = NS_PER_MS;
+    http_bed_start(&bed);
+    for (int i = 0; i < ROOM; i++) {
+        silent[i] = http_bed_connect(&bed);
+        http_bed_send(silent[i], i % 2 ? "GET / HTTP/1.1\r\nHo" : "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    http_bed_talk(&bed, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < ROOM; i++) {
+        cr_expect(http_bed_ended(silent[i]));
+        close(silent[i]);
+    }
+}
+
 /* ---- blocking handlers and the stop ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
