@@ -33,6 +33,9 @@ static int stream_send(struct remote *remote, const struct session *session, str
 
 /* ---- reading ---- */
 
+/* What the server has read before it begins a reply, and so can still say that it can't. */
+#define PIECE (64u << 10)
+
 struct reading {
     struct remote *remote;
     struct posix_stream stream;
@@ -40,6 +43,7 @@ struct reading {
     char *at;
     size_t room, placed;
     uint64_t version, size;
+    bool cut; /* in its body: the server has stopped, or can't read on */
 };
 
 static void *reading_place(const struct s3_response *response, size_t len, void *arg)
@@ -88,6 +92,10 @@ static int read_once(void *arg, const struct session *session, const struct slot
     (void)slot;
     g->placed = 0;
     int r = stream_send(g->remote, session, &g->stream, &request, &g->response);
+    if (r == -ECONNRESET && g->response.status == 200 && g->room > PIECE) {
+        g->cut = true;
+        return -EIO;
+    }
     if (r == 0 && response_is_dialect(&g->response))
         return trouble_status(buf_span(&g->response.body), ret_status);
     if (r == 0)
@@ -97,16 +105,38 @@ static int read_once(void *arg, const struct session *session, const struct slot
     return r < 0 ? r : check_bytes(g);
 }
 
+static int read_range(struct reading *g, uint64_t off, char *at, size_t len)
+{
+    struct slot none = {POSIX_SLOT_NONE, 0};
+    g->stream.off = off;
+    g->stream.len = g->room = len;
+    g->at = at;
+    return attempt_until_answered(g->remote, read_once, g, &none, false);
+}
+
+/* Whether every piece of the range can be read: 0, or the error of the first that can't. */
+static int try_pieces(struct reading *g, uint64_t off, char *at, size_t len)
+{
+    int r = 0;
+    for (size_t done = 0; r == 0 && done < len; done += PIECE)
+        r = read_range(g, off + done, at, len - done < PIECE ? len - done : PIECE);
+    return r;
+}
+
 ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *ret_bytes, size_t len,
                       uint64_t *ret_version, uint64_t *ret_size)
 {
     struct reading reading = {
         .remote = remote,
-        .stream = {.given = POSIX_GIVEN_INO | POSIX_GIVEN_OFF | POSIX_GIVEN_LEN, .ino = ino, .off = off, .len = len},
-        .at = ret_bytes,
-        .room = len};
-    struct slot none = {POSIX_SLOT_NONE, 0};
-    int r = attempt_until_answered(remote, read_once, &reading, &none, false);
+        .stream = {.given = POSIX_GIVEN_INO | POSIX_GIVEN_OFF | POSIX_GIVEN_LEN, .ino = ino},
+    };
+    int r;
+    do {
+        reading.cut = false;
+        r = read_range(&reading, off, ret_bytes, len);
+        if (reading.cut)
+            r = try_pieces(&reading, off, ret_bytes, len);
+    } while (r == 0 && reading.cut);
     s3_response_release(&reading.response);
     if (r < 0)
         return r;

@@ -65,26 +65,38 @@ static int take_snapshot(struct posix *posix, const struct posix_stream *stream,
     return rc;
 }
 
-static int send_bytes(struct http_request *request, struct body_reader *reader, char *buffer)
+/* The next bytes, as many as the buffer takes. */
+static ptrdiff_t read_bytes(struct body_reader *reader, char *buffer)
+{
+    size_t len = 0;
+    ptrdiff_t got;
+    http_seat_leave();
+    while ((got = body_read(reader, buffer + len, STREAM_BUFFER - len)) > 0 && len + (size_t)got < STREAM_BUFFER)
+        len += (size_t)got;
+    http_seat_take();
+    return got < 0 ? got : (ptrdiff_t)len + got;
+}
+
+/* got: bytes that are in the buffer. */
+static int send_bytes(struct http_request *request, struct body_reader *reader, char *buffer, ptrdiff_t got)
 {
     struct span bytes;
-    ptrdiff_t got;
     int rc = 0;
     if (body_reader_inline(reader, &bytes))
         return bytes.len ? http_reply_send(request, bytes.ptr, bytes.len) : 0;
-    while (rc == 0) {
-        http_seat_leave();
-        got = body_read(reader, buffer, STREAM_BUFFER);
-        http_seat_take();
-        if (got <= 0)
-            return (int)got;
+    for (; got > 0 && rc == 0; got = rc < 0 ? rc : read_bytes(reader, buffer))
         rc = http_reply_send(request, buffer, (size_t)got);
-    }
-    return rc;
+    return (int)got;
 }
 
-static int send_snapshot(struct http_request *request, const struct snapshot *snapshot, char *buffer)
+/* The first bytes are read before the reply begins, while an error can still be told. */
+static int send_snapshot(struct posix *posix, struct http_request *request, const struct snapshot *snapshot,
+                         char *buffer)
 {
+    struct span bytes;
+    ptrdiff_t got = body_reader_inline(snapshot->reader, &bytes) ? 0 : read_bytes(snapshot->reader, buffer);
+    if (got < 0)
+        return refuse(posix, request, 0, (int)got);
     int rc = http_reply_header_fmt(request, POSIX_HEADER_VERSION, "%llu", (unsigned long long)snapshot->version);
     if (rc == 0)
         rc = http_reply_header_fmt(request, POSIX_HEADER_SIZE, "%llu", (unsigned long long)snapshot->size);
@@ -93,7 +105,7 @@ static int send_snapshot(struct http_request *request, const struct snapshot *sn
     if (rc == 0)
         rc = http_reply_begin(request, 200, body_reader_length(snapshot->reader));
     if (rc == 0)
-        rc = send_bytes(request, snapshot->reader, buffer);
+        rc = send_bytes(request, snapshot->reader, buffer, got);
     return rc == 0 ? http_reply_end(request) : rc;
 }
 
@@ -112,7 +124,7 @@ int posix_data_get(struct posix *posix, const struct posix_caller *caller, struc
     char *buffer = pool_get(posix->buffers);
     rc = buffer ? take_snapshot(posix, &stream, &snapshot) : -ENOMEM;
     if (rc == 0)
-        rc = send_snapshot(request, &snapshot, buffer);
+        rc = send_snapshot(posix, request, &snapshot, buffer);
     pool_put(posix->buffers, buffer);
     body_reader_free(&snapshot.reader);
     posix_session_put(posix, &session);

@@ -1,4 +1,5 @@
 """Lost, swapped, damaged and foreign drives: a degraded read or a clear message, never wrong bytes."""
+import errno
 import glob
 import itertools
 import os
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cairn import Daemon, program
+from mount import Mount
 
 SIZES = {"inline": 5000, "small": 70_000, "stripe": 1 << 20, "odd": 3_333_333, "big": 9 << 20}
 
@@ -179,6 +181,29 @@ def test_damage_beyond_parity_is_an_error_and_never_wrong_bytes(filled):
     assert failed > 0
     assert filled.s3.get_object(Bucket="bkt", Key="inline")["Body"].read() == filled.bodies["inline"]
     filled.stop()
+
+
+@pytest.mark.parametrize("at", [1000, 2_500_000])
+def test_damage_is_an_error_in_a_mount_and_what_lies_beside_it_is_read(at):
+    with Daemon(drives=1) as daemon:
+        body = random.Random(at).randbytes(4 << 20)
+        daemon.s3.create_bucket(Bucket="bkt")
+        daemon.s3.put_object(Bucket="bkt", Key="key", Body=body)
+        daemon.stop()
+        (path,) = segments(daemon.drives[0])
+        with open(path, "r+b") as file:
+            file.seek(at)
+            file.write(b"damaged")
+        daemon.start()
+        with Mount(daemon, "bkt") as mount:
+            with open(mount / "key", "rb") as file:
+                with pytest.raises(OSError) as error:
+                    file.read()
+                assert error.value.errno == errno.EIO
+            fd = os.open(mount / "key", os.O_RDONLY)
+            there = (at + (1 << 20)) % len(body)
+            assert os.pread(fd, 10_000, there) == body[there:there + 10_000]
+            os.close(fd)
 
 
 @pytest.mark.parametrize("drives", [1, 4])
