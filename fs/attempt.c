@@ -57,7 +57,7 @@ int remote_post(struct remote *remote, struct span body, struct s3_response *res
 struct attempt {
     int64_t deadline; /* monotonic ns, 0 for none */
     int64_t pause;
-    bool unknown; /* a try ended without a reply: it may have run */
+    bool unknown; /* a try was sent and not answered, or with a 5xx: it may have run */
 };
 
 static bool worth_repeating(int error)
@@ -90,7 +90,7 @@ static int pause_after(struct remote *remote, struct attempt *attempt, int error
 {
     if (!worth_repeating(error))
         return error == -ENXIO ? -ESTALE : error;
-    if (error == -ECONNRESET || error == -ETIMEDOUT)
+    if (error != -ECONNREFUSED && error != -EHOSTUNREACH)
         attempt->unknown = true;
     if (attempt->deadline && clock_mono_ns() + attempt->pause > attempt->deadline)
         return -EIO;

@@ -141,6 +141,15 @@ static struct connection *take_idle(struct s3_client *c)
     return conn;
 }
 
+/* A server that spoke TLS and does not now is going down, or not up yet. */
+static int connection_new(struct s3_client *c, const struct s3_request *request, struct connection **ret_connection)
+{
+    int r = connection_open(&c->endpoint, request->interrupted, request->interrupted_arg, ret_connection);
+    if (r == 0)
+        atomic_store(&c->reached, true);
+    return r == -EPROTO && atomic_load(&c->reached) ? -ECONNREFUSED : r;
+}
+
 /* One that the peer has left alone, or a new one: so what is not sent yet is never lost on a dead one. */
 static int connection_get(struct s3_client *c, const struct s3_request *request, struct connection **ret_connection)
 {
@@ -152,7 +161,7 @@ static int connection_get(struct s3_client *c, const struct s3_request *request,
         }
         connection_close(&conn);
     }
-    return connection_open(&c->endpoint, request->interrupted, request->interrupted_arg, ret_connection);
+    return connection_new(c, request, ret_connection);
 }
 
 static void connection_put(struct s3_client *c, struct connection *conn)

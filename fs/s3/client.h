@@ -70,14 +70,14 @@ struct s3_response {
 
 /* Sends the request and waits for the reply, whatever its status; response may be used again and again. 0, or
  *
- *   -ECONNREFUSED   nothing was sent: nobody listens there
+ *   -ECONNREFUSED   nothing was sent: nobody listens there, or nobody who speaks TLS any more
  *   -EHOSTUNREACH   nothing was sent: the host is not known, or not reached in time
  *   -EKEYREJECTED   nothing was sent: its certificate is not trusted
  *   -EINVAL         nothing was sent: the request is none (a line break in a header, a blank in the path)
  *   -ECONNRESET     the connection broke; it is not known whether the server acted
  *   -ETIMEDOUT      no byte moved for stall_timeout_ns; likewise
  *   -EINTR, -EIO    interrupted, or the sink's; likewise
- *   -EPROTO         TLS failed, or what came is no HTTP/1.x, or a body of more than 16 MiB for response->body
+ *   -EPROTO         there was never TLS, or what came is no HTTP/1.x, or a body of more than 16 MiB for response->body
  *   -ENOMEM
  */
 int s3_send(struct s3_client *client, const struct s3_request *request, struct s3_response *response);

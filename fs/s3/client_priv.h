@@ -9,6 +9,7 @@
 #define CAIRN_FS_S3_CLIENT_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "fs/s3/client.h"
 #include "fs/s3/connection.h"
@@ -21,6 +22,7 @@ struct s3_client {
     struct endpoint endpoint; /* over the strings above */
     int64_t stall_timeout_ns;
     size_t idle_max;
+    atomic_bool reached; /* a connection was opened once */
 
     pthread_mutex_t lock;
     struct connection *idle;    /* lock: the last used first */

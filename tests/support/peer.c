@@ -79,7 +79,7 @@ static bool answer(struct peer_state *s)
     cr_assert_geq(s->fd, 0);
     setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     s->peer->connections++;
-    return !s->tls || handshake(s);
+    return !s->tls || s->script->action == PEER_SLAM || handshake(s);
 }
 
 /* ---- steps ---- */
@@ -155,6 +155,9 @@ static void run_step(struct peer_state *s)
         break;
     case PEER_RESET:
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+        hang_up(s, false);
+        break;
+    case PEER_SLAM:
         hang_up(s, false);
         break;
     case PEER_DRAIN:

@@ -18,6 +18,7 @@ enum peer_action {
     PEER_DRIP,  /* text, byte by byte */
     PEER_CLOSE, /* the connection, in good order */
     PEER_RESET, /* the connection, with a reset */
+    PEER_SLAM,  /* closes a new connection at once, before TLS */
     PEER_DRAIN, /* says that nothing more is coming, and drops what comes until the client closes */
     PEER_WAIT,  /* until the client closes, or the test ends */
     PEER_TURN   /* waits for peer_turn: that the client has read what was sent */

@@ -21,6 +21,7 @@
 #define HEAD PEER_DO(PEER_HEAD)
 #define CLOSE PEER_DO(PEER_CLOSE)
 #define RESET PEER_DO(PEER_RESET)
+#define SLAM PEER_DO(PEER_SLAM)
 #define DRAIN PEER_DO(PEER_DRAIN)
 #define WAIT PEER_DO(PEER_WAIT)
 #define TURN PEER_DO(PEER_TURN)
@@ -372,6 +373,18 @@ Test(fs_channel, a_server_without_tls_is_told)
     peer_start(&peer, PEER_TCP, script);
     as_https(endpoint);
     cr_expect_eq(connect_to(endpoint), -EPROTO);
+    stop();
+}
+
+Test(fs_channel, a_server_that_goes_away_in_the_handshake_is_away)
+{
+    static const struct peer_step script[] = {ANSWERED, CLOSE, SLAM, SLAM, ANSWERED, END};
+    start(PEER_TLS, script);
+    expect_answer();
+    peer_wait(&peer, 3);
+    cr_expect_eq(post("ask"), -ECONNREFUSED);
+    cr_expect_eq(post("ask"), -ECONNREFUSED);
+    expect_answer();
     stop();
 }
 

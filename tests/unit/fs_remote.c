@@ -1,0 +1,123 @@
+/* A mount's session against a server that does as a script says: what is repeated, and what not. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fs/remote.h"
+#include "tests/support/peer.h"
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define TAKE PEER_DO(PEER_TAKE)
+#define END PEER_DO(PEER_END)
+
+/* Replies as they are on the wire. */
+static struct buf opened, root, made, stale, reclaimed, restarted;
+static const char unavailable[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+
+static void encode(struct buf *out, uint16_t status, const struct posix_result *result)
+{
+    struct buf body = BUF_INIT;
+    posix_reply_begin(&body, &(struct posix_reply){.instance = 7, .status = status});
+    if (status == 0)
+        posix_result_add(&body, result);
+    posix_reply_end(&body);
+    buf_printf(out, "HTTP/1.1 200 OK\r\nContent-Type: " POSIX_CONTENT_TYPE "\r\nContent-Length: %zu\r\n\r\n", body.len);
+    buf_add_span(out, buf_span(&body));
+    buf_release(&body);
+}
+
+static void init(void)
+{
+    struct posix_attr attr = {.ino = 5, .mode = 0755, .nlink = 2, .type = POSIX_DIR};
+    encode(&opened, 0, &(struct posix_result){.code = POSIX_SESSION_OPEN, .value = 3, .count = 60000});
+    encode(&root, 0, &(struct posix_result){.code = POSIX_GETROOT, .attr = attr});
+    encode(&made, 0, &(struct posix_result){.code = POSIX_MKDIR, .attr = attr});
+    encode(&reclaimed, 0, &(struct posix_result){.code = POSIX_SESSION_RECLAIM});
+    encode(&stale, posix_status(-ESTALE), NULL);
+    encode(&restarted, posix_status(-EREMCHG), NULL);
+}
+
+static void fini(void)
+{
+    struct buf *const all[] = {&opened, &root, &made, &stale, &reclaimed, &restarted};
+    for (size_t i = 0; i < COUNT(all); i++)
+        buf_release(all[i]);
+}
+
+TestSuite(fs_remote, .init = init, .fini = fini);
+
+/* What becomes of a MKDIR whose tries are answered so, in a mount with that script. */
+static int run(const struct peer_step *script, unsigned *ret_requests)
+{
+    struct peer peer;
+    struct remote *remote;
+    struct posix_attr attr;
+    struct remote_call call = {0};
+    struct posix_result result;
+    struct posix_op op = {.code = POSIX_MKDIR, .ino = 5, .name = SPAN_LIT("d"), .mode = 0755};
+    peer_start(&peer, PEER_TCP, script);
+    struct remote_options options = {
+        .client = {.endpoint = peer.endpoint, .access_key = "remote", .secret = "not-a-secret"}, .bucket = "b"};
+    cr_assert_eq(remote_open(&options, &remote, &attr), 0);
+    int r = remote_one(remote, &call, &op, &result);
+    *ret_requests = peer.requests - 2; /* without those of remote_open */
+    remote_call_release(&call);
+    remote_close(&remote);
+    peer_stop(&peer);
+    return r;
+}
+
+#define SEND_BUF(b)                                                                                                    \
+    {                                                                                                                  \
+        PEER_SEND, (b).ptr, (b).len                                                                                    \
+    }
+#define BEGIN TAKE, SEND_BUF(opened), TAKE, SEND_BUF(root)
+#define RENEW TAKE, SEND_BUF(stale), TAKE, SEND_BUF(opened), TAKE, SEND_BUF(reclaimed)
+#define CLOSE TAKE, SEND_BUF(reclaimed), END
+
+Test(fs_remote, a_change_is_repeated_until_it_is_answered)
+{
+    const struct peer_step script[] = {BEGIN,
+                                       TAKE,
+                                       PEER_DO(PEER_RESET),
+                                       TAKE,
+                                       PEER_TEXT(PEER_SEND, unavailable),
+                                       TAKE,
+                                       PEER_DO(PEER_CLOSE),
+                                       TAKE,
+                                       SEND_BUF(made),
+                                       CLOSE};
+    unsigned requests;
+    cr_expect_eq(run(script, &requests), 0);
+    cr_expect_eq(requests, 4);
+}
+
+Test(fs_remote, a_restarted_server_is_told_what_is_open)
+{
+    const struct peer_step script[] = {BEGIN,          TAKE, SEND_BUF(restarted), TAKE, SEND_BUF(reclaimed), TAKE,
+                                       SEND_BUF(made), CLOSE};
+    unsigned requests;
+    cr_expect_eq(run(script, &requests), 0);
+    cr_expect_eq(requests, 3);
+}
+
+Test(fs_remote, a_change_that_never_ran_is_made_in_a_new_session)
+{
+    const struct peer_step script[] = {BEGIN, RENEW, TAKE, SEND_BUF(made), CLOSE};
+    unsigned requests;
+    cr_expect_eq(run(script, &requests), 0);
+    cr_expect_eq(requests, 4);
+}
+
+Test(fs_remote, a_change_that_may_have_run_is_not_made_again_in_a_new_session)
+{
+    const struct peer_step broken[] = {BEGIN, TAKE, PEER_DO(PEER_RESET), RENEW, CLOSE};
+    const struct peer_step failed[] = {BEGIN, TAKE, PEER_TEXT(PEER_SEND, unavailable), RENEW, CLOSE};
+    const struct peer_step *const scripts[] = {broken, failed};
+    for (size_t i = 0; i < COUNT(scripts); i++) {
+        unsigned requests;
+        cr_expect_eq(run(scripts[i], &requests), -EIO);
+        cr_expect_eq(requests, 4);
+    }
+}
