@@ -123,7 +123,7 @@ struct body_writer;
 /* Exactly length bytes, 0 … 5 GiB. CAIRN_ETOOBIG, -ENOSPC, CAIRN_EQUORUM, -ENOMEM. */
 int body_writer_new(struct ns *ns, uint64_t length, struct body_writer **ret_writer);
 /* The same for ns_write into ino: when the index holds NS_INLINE_FILE_MAX bytes of that file already, short bodies go
- * to blobs too, so that neither the index nor a reader has more of one file. */
+ * to blobs too, so that neither the index nor a reader has more of one file. ino 0: a file that is only being made. */
 int body_writer_new_for(struct ns *ns, uint64_t ino, uint64_t length, struct body_writer **ret_writer);
 /* Blocks on the drives. CAIRN_ETOOBIG past the length. */
 int body_write(struct body_writer *writer, const void *bytes, size_t len);

@@ -7,9 +7,10 @@ static _Atomic uint64_t *heavy_slot(struct tidy *tidy, uint64_t ino)
     return &tidy->heavy[(ino * 0x9e3779b97f4a7c15ull >> 32) % TIDY_HEAVY];
 }
 
+/* 0 is no inode's number: an empty slot, and a file that its caller does not know yet. */
 bool tidy_is_heavy(struct tidy *tidy, uint64_t ino)
 {
-    return atomic_load_explicit(heavy_slot(tidy, ino), memory_order_relaxed) == ino;
+    return ino != 0 && atomic_load_explicit(heavy_slot(tidy, ino), memory_order_relaxed) == ino;
 }
 
 static void heavy_set(struct tidy *tidy, uint64_t ino, bool heavy)

@@ -57,6 +57,17 @@ static void expect_contents(uint64_t ino, struct span want)
     cr_expect_eq(r.attr.size, want.len);
 }
 
+/* Bytes of a file that lie in the index. */
+static uint64_t inlined(uint64_t ino)
+{
+    struct ns_txn *txn;
+    struct inode inode;
+    cr_assert_eq(ns_view_begin(store_ns(bed.store), &txn), 0);
+    cr_assert_eq(ns_inode(txn, ino, &inode), 0);
+    ns_view_end(&txn);
+    return inode.inlined;
+}
+
 Test(posix_compound, a_whole_file_is_made_in_one_round_trip)
 {
     struct posix_result r;
@@ -78,6 +89,7 @@ Test(posix_compound, a_whole_file_is_made_in_one_round_trip)
     cr_assert_eq(client_next(&client, &r), 0);
     cr_expect(r.attr.mtime == 7 && r.attr.mode == 0600);
     expect_contents(ino, SPAN_LIT("hello"));
+    cr_expect_eq(inlined(ino), 5, "a blob costs a sync of every drive");
 }
 
 Test(posix_compound, the_first_failure_ends_it_and_what_ran_stands)
