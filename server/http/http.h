@@ -59,8 +59,8 @@ bool http_body_trailer(struct http_request *request, const char *name, struct sp
 
 /* ---- the reply ---- */
 
-/* Adds a header to a reply not begun yet. Values with CR, LF or NUL are refused (-EINVAL): nothing a client stored can
- * split a reply. */
+/* Adds a header to a reply not begun yet. Values with control characters are refused (-EINVAL): nothing a client stored
+ * or asked for can split a reply, or make one that a client does not take. */
 int http_reply_header(struct http_request *request, const char *name, struct span value);
 int http_reply_header_fmt(struct http_request *request, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -103,19 +103,11 @@ int reply_flush(struct http_exchange *x)
 
 /* ---- headers ---- */
 
-static bool value_is_safe(struct span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0')
-            return false;
-    return true;
-}
-
 int http_reply_header(struct http_request *request, const char *name, struct span value)
 {
     struct reply *r = &exchange_of(request)->reply;
     assert(r->state == REPLY_NONE);
-    if (!value_is_safe(value))
+    if (!http_is_value(value))
         return -EINVAL;
     struct span key = span_cstr(name);
     size_t len = key.len + value.len + 4;

@@ -23,8 +23,7 @@ static bool all_in(const bool table[256], struct span s)
     return true;
 }
 
-/* Printable, blanks, and bytes above 127, which clients use for UTF-8. */
-static bool is_field_text(struct span s)
+bool http_is_value(struct span s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
@@ -155,7 +154,7 @@ static int parse_field(struct http_head *head, struct span line)
         return CAIRN_ETOOBIG;
     struct span value = line;
     struct span name = span_cut(&value, ':');
-    if (value.ptr == NULL || name.len == 0 || !all_in(token_char, name) || !is_field_text(value))
+    if (value.ptr == NULL || name.len == 0 || !all_in(token_char, name) || !http_is_value(value))
         return CAIRN_ESYNTAX;
     struct http_header *header = &head->headers[head->header_count++];
     *header = (struct http_header){name, span_trim(value)};
@@ -292,7 +291,7 @@ static int parse_status_line(struct http_head *head, struct span line)
     if (rc < 0)
         return rc;
     struct span digits = span_cut(&rest, ' ');
-    if (digits.len != 3 || span_to_u64(digits, &status) < 0 || status < 100 || status > 599 || !is_field_text(rest))
+    if (digits.len != 3 || span_to_u64(digits, &status) < 0 || status < 100 || status > 599 || !http_is_value(rest))
         return CAIRN_ESYNTAX;
     head->status = (int)status;
     head->reason = rest;

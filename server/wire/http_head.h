@@ -68,6 +68,8 @@ bool http_head_next(const struct http_head *head, struct span name, size_t *at, 
 /* The values of all headers of that name as the one list that they are (RFC 9110 5.3), commas between, in the order
  * received; .ptr is NULL when there is none, or memory is short. */
 struct span http_head_list(const struct http_head *head, struct span name, struct arena *a);
+/* Whether it can stand in a head as a value: printable, blanks, and bytes above 127, which clients use for UTF-8. */
+bool http_is_value(struct span s);
 /* Whether a comma-separated list holds token, without case. */
 bool http_list_has(struct span list, const char *token);
 
