@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static bool made;
     if (!made)
-        memory_store_init(&store);
+        memory_store_init(&store, true);
     made = true;
     if (size < 2)
         return 0;

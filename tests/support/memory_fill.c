@@ -207,12 +207,16 @@ static void fill_mount(uint64_t box, uint64_t a)
     apply(link_to, &twin);
     struct step xattr = {.ino = a, .key = SPAN_LIT("user.x"), .to = SPAN_LIT("value")};
     apply(set_xattr, &xattr);
+}
+
+static void fill_orphan(uint64_t box)
+{
     struct step orphan = {
         .bucket = box, .key = SPAN_LIT("orphan"), .ino = create_name(box, SPAN_LIT("orphan"), INODE_FILE)};
     apply(hold_and_unlink, &orphan);
 }
 
-void memory_fill(struct memory_store *store)
+void memory_fill(struct memory_store *store, bool crashed)
 {
     static char long_name[LONG_NAME];
     struct step bucket = {.key = SPAN_LIT("box")};
@@ -230,6 +234,8 @@ void memory_fill(struct memory_store *store)
     upload(box, SPAN_LIT("parts"), true);
     upload(box, SPAN_LIT("up"), false);
     fill_mount(box, a);
+    if (crashed)
+        fill_orphan(box);
     open_session(box);
     buf_release(&attrs);
 }

@@ -57,9 +57,17 @@ static void records_read(struct index_txn *txn, struct buf *records)
 
 struct rewind {
     struct memory_store *store;
-    bool ns_only; /* refuse when another layer's records have changed, and go on counting inodes */
+    bool ns_only; /* refuse when another layer's records have changed, and give no number of an inode twice */
     struct buf now;
 };
+
+/* The next number stays as it is now, in what is gone back to as well. */
+static void keep_next_number(struct span then, struct span now)
+{
+    size_t at = offsetof(struct counters_record, next_ino);
+    memory_must(then.len == sizeof(struct counters_record) && then.len == now.len, "counters");
+    memcpy((char *)then.ptr + at, now.ptr + at, sizeof(uint64_t));
+}
 
 /* Next to each other in the order of keys: what is missing comes back, what is new goes. */
 static int records_merge(struct index_txn *txn, struct rewind *r)
@@ -74,7 +82,9 @@ static int records_merge(struct index_txn *txn, struct rewind *r)
         char tag = order <= 0 ? a.key.ptr[0] : b.key.ptr[0];
         if (!same && r->ns_only && strchr("BLSFH", tag))
             return -EBUSY;
-        if (!same && !(r->ns_only && tag == TAG_COUNTERS))
+        if (!same && r->ns_only && tag == TAG_COUNTERS)
+            keep_next_number(a.value, b.value);
+        if (!same)
             rc = order <= 0 ? index_put(txn, a.key, a.value) : index_delete(txn, b.key);
         if (order <= 0)
             has_a = record_next(&then, &a);
@@ -84,12 +94,17 @@ static int records_merge(struct index_txn *txn, struct rewind *r)
     return rc;
 }
 
-static int rewind_records(struct index_txn *txn, void *arg)
+static int compare_records(struct index_txn *txn, void *arg)
 {
     struct rewind *r = arg;
     buf_clear(&r->now);
     records_read(txn, &r->now);
-    return span_eq(buf_span(&r->now), buf_span(&r->store->records)) ? 0 : records_merge(txn, r);
+    return span_eq(buf_span(&r->now), buf_span(&r->store->records)) ? 0 : 1;
+}
+
+static int rewind_records(struct index_txn *txn, void *arg)
+{
+    return compare_records(txn, arg) == 0 ? 0 : records_merge(txn, arg);
 }
 
 static int rewind_store(struct memory_store *store, bool ns_only)
@@ -113,6 +128,15 @@ bool memory_store_rewind(struct memory_store *store)
     int rc = rewind_store(store, true);
     memory_must(rc == 0 || rc == -EBUSY, "the records can't be put back");
     return rc == 0;
+}
+
+bool memory_store_changed(struct memory_store *store)
+{
+    struct rewind r = {.store = store};
+    int rc = index_apply(store->index, compare_records, &r, INDEX_APPLIED);
+    buf_release(&r.now);
+    memory_must(rc >= 0, "the records can't be compared");
+    return rc > 0;
 }
 
 /* ---- opening ---- */
@@ -205,7 +229,7 @@ static int keep_records(struct index_txn *txn, void *arg)
     return 0;
 }
 
-void memory_store_init(struct memory_store *store)
+void memory_store_init(struct memory_store *store, bool crashed)
 {
     char path[256];
     const char *paths[] = {path};
@@ -220,10 +244,11 @@ void memory_store_init(struct memory_store *store)
     }
     memory_must(index_open(&options, &store->index) == 0, "the index does not open");
     memory_must(memory_store_open(store) == 0, "it does not open");
-    memory_fill(store);
+    memory_fill(store, crashed);
     memory_store_rest(store);
     memory_store_close(store);
-    memory_fill_raw(store);
+    if (crashed)
+        memory_fill_raw(store);
     memory_must(index_apply(store->index, keep_records, store, INDEX_DURABLE) == 0, "the records can't be kept");
     for (int i = 0; i < MEMORY_DRIVES; i++)
         memory_disk_copy(&store->kept[i], &store->disks[i]);

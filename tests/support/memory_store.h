@@ -5,8 +5,8 @@
  *   box            the bucket: a (beside the directory a/), a/c, d/x (d is implicit), e/ (explicit), a key of 600 bytes
  *   box/blob       two stripes; box/pieces an inline extent, a hole, a blob's range; box/link box/fifo box/twin (of a)
  *   box/parts      was completed from two parts; box/up an upload under way with two
- *   beside these   extended attributes; a file without a name; garbage; a body to be tidied; a freed blob; one to be
- *                  healed; a session with a file open, and the reply of its last compound
+ *   beside these   extended attributes; a session with a file open, and the reply of its last compound
+ *   as crashed     also a file without a name, garbage, a body to be tidied, a freed blob, one to be healed
  *
  * What can't be done ends the process: it is not what such a test is about.
  */
@@ -38,8 +38,9 @@ struct memory_store {
 /* The session that the fill has opened. */
 extern struct posix_request memory_session; /* with its generation, slot 0, and the last sequence of that */
 
-/* Makes and fills it, and leaves it with only the index open. */
-void memory_store_init(struct memory_store *store);
+/* Makes and fills it, and leaves it with only the index open. crashed: with work that an open store would soon have
+ * done, so that its records don't stay as they are. */
+void memory_store_init(struct memory_store *store, bool crashed);
 void memory_store_release(struct memory_store *store);
 /* Opens drives, data, namespace and the POSIX dialect, as a start of the daemon does: 0, or the error that it would
  * answer; then nothing of these is open. */
@@ -50,6 +51,8 @@ void memory_store_rest(struct memory_store *store);
 void memory_store_close(struct memory_store *store);
 /* While it is closed: the last drive has lost its segments. */
 void memory_store_lose(struct memory_store *store);
+/* Whether the records are other ones than after the fill. */
+bool memory_store_changed(struct memory_store *store);
 /* Goes back to the state after the fill; closed. */
 void memory_store_restore(struct memory_store *store);
 /* While it is open: likewise, as long as nothing but the namespace's own records has changed; else false. */
