@@ -342,10 +342,20 @@ static int open_tls(struct daemon *d)
     return r < 0 ? refuse(r, opt.certs_dir, message) : 0;
 }
 
+/* At most half of the descriptors, since drives want theirs; 0, which is the default, when there are enough. */
+static unsigned connections_max(void)
+{
+    struct rlimit files;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < HTTP_CONNECTIONS_MAX
+               ? (unsigned)(files.rlim_cur / 2)
+               : 0;
+}
+
 static int open_server(struct daemon *d)
 {
     struct http_server_options o = {.listeners = d->listeners,
                                     .listener_count = d->listener_count,
+                                    .connections_max = connections_max(),
                                     .tls = d->tls,
                                     .trusted = d->trusted,
                                     .trusted_count = opt.trusted.count,

@@ -205,7 +205,7 @@ static void set_defaults(struct http_server_options *o)
     DEFAULT(o->workers_max, 4096);
     if (o->workers_max < o->seats)
         o->workers_max = o->seats;
-    DEFAULT(o->connections_max, 8192);
+    DEFAULT(o->connections_max, HTTP_CONNECTIONS_MAX);
     DEFAULT(o->head_ns, 30 * NS_PER_SEC);
     DEFAULT(o->idle_ns, 120 * NS_PER_SEC);
     DEFAULT(o->crowded_ns, 2 * NS_PER_SEC);

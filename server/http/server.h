@@ -19,6 +19,8 @@ typedef int http_failure(struct http_request *request, int status, int error);
 /* After each request, reply sent: for logs. */
 typedef void http_observer(const struct http_request *request, const struct http_result *result, void *arg);
 
+#define HTTP_CONNECTIONS_MAX 8192
+
 struct http_server_options {
     struct listener *listeners; /* borrowed, closed by their owner after http_server_free */
     size_t listener_count;
@@ -35,14 +37,15 @@ struct http_server_options {
     void *observe_arg;
 
     /* 0 takes the default */
-    unsigned seats;           /* cores this process may use */
-    unsigned workers_max;     /* 4096 */
-    unsigned connections_max; /* 8192; more wait in the listen queue, until silent ones have made room */
-    int64_t head_ns;          /* from a head's first byte to its last (and TLS handshake, PROXY header): 30 s */
-    int64_t idle_ns;          /* between two requests: 120 s */
-    int64_t crowded_ns;       /* likewise, and within a head, while there is no room for another connection: 2 s */
-    int64_t body_ns;          /* between two reads, or two writes, of a body: 60 s */
-    uint64_t rate_min;        /* bytes per second below which a peer is too slow in the long run: 1024 */
+    unsigned seats;       /* cores this process may use */
+    unsigned workers_max; /* 4096 */
+    unsigned
+        connections_max; /* HTTP_CONNECTIONS_MAX; more wait in the listen queue, until silent ones have made room */
+    int64_t head_ns;     /* from a head's first byte to its last (and TLS handshake, PROXY header): 30 s */
+    int64_t idle_ns;     /* between two requests: 120 s */
+    int64_t crowded_ns;  /* likewise, and within a head, while there is no room for another connection: 2 s */
+    int64_t body_ns;     /* between two reads, or two writes, of a body: 60 s */
+    uint64_t rate_min;   /* bytes per second below which a peer is too slow in the long run: 1024 */
 };
 
 /* Makes the server; nothing runs. 0, -ENOMEM, a negative errno. */

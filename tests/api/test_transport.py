@@ -282,6 +282,18 @@ def test_head_and_options(daemon, bucket):
 
 # ---- the end ----
 
+def test_connections_leave_descriptors_to_the_drives():
+    daemon = Daemon(drives=4)
+    daemon.under = ("prlimit", "--nofile=120:120")
+    with daemon:
+        silent = [Connection(daemon) for _ in range(150)]
+        daemon.s3.create_bucket(Bucket="bkt")  # among the others, when some of them have been closed for their silence
+        for i in range(3):
+            assert daemon.raw("PUT", f"/bkt/{i}", body=body_of(BIG)).status == 200
+        for connection in silent:
+            connection.close()
+
+
 def test_a_stop_lets_a_download_end():
     with Daemon(drives=1) as daemon:
         daemon.s3.create_bucket(Bucket="bkt")

@@ -79,13 +79,15 @@ class Daemon:
 
     # ---- life ----
 
+    under = ()  # a command that starts it, as ("prlimit", "--nofile=100")
+
     def spawn(self):
         """Starts it and does not wait."""
         env = dict(os.environ, **self.env)
         if self.user:  # else the daemon makes up its own
             env.update(CAIRN_ROOT_USER=self.user, CAIRN_ROOT_PASSWORD=self.password)
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
-        command = [program("cairnd"), "--address", f"127.0.0.1:{self.port}", *self.args, *self.drives]
+        command = [*self.under, program("cairnd"), "--address", f"127.0.0.1:{self.port}", *self.args, *self.drives]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
 
