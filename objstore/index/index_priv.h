@@ -168,6 +168,7 @@ struct index {
     enum room room;    /* as the open batch found it, */
     bool disk_full;    /* … that a file could not be extended, */
     unsigned depth;    /* … and the tree's depth, */
+    size_t tree_pages; /* … and its pages, */
     size_t pages_left; /* … and what may be written on each replica without another look */
     struct meta meta;  /* of the last attempt to commit: a failed one uses up its sequence */
     atomic_bool gone;  /* a commit is on fewer than W replicas: nothing is written until the next start */

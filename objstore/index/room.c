@@ -18,7 +18,13 @@
 enum { SLACK_BYTES = 256, TIGHT_MUTATIONS = 16, FREE_TREE = 0 };
 
 /* The meta record and the list of free pages; beside the pages above a leaf; puts and deletes of a usual mutation. */
-enum { PAGES_PER_BATCH = 64, PAGES_SPARE = 2, OPS_OF_ONE = 16, DEPTH_MANY = 8 };
+enum {
+    PAGES_PER_BATCH = 64,
+    PAGES_LISTED = 256 /* by a page of the list of free ones, half full */,
+    PAGES_SPARE = 2,
+    OPS_OF_ONE = 16,
+    DEPTH_MANY = 8
+};
 
 /* An eighth of the database, in bounds. */
 #define HEADROOM_LEAST ((size_t)1 << 20)
@@ -95,7 +101,9 @@ static void look_at(struct index *index, struct replica *replica)
 void room_look(struct index *index)
 {
     MDB_stat stat;
-    index->depth = mdb_stat(index->write.mdb, index->write.dbi, &stat) ? DEPTH_MANY : stat.ms_depth;
+    bool known = mdb_stat(index->write.mdb, index->write.dbi, &stat) == 0;
+    index->depth = known ? stat.ms_depth : DEPTH_MANY;
+    index->tree_pages = known ? stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages : SIZE_MAX;
     index->room = ROOM_ENOUGH;
     index->disk_full = false;
     index->pages_left = SIZE_MAX;
@@ -105,11 +113,22 @@ void room_look(struct index *index)
 
 /* ---- what a batch may write ---- */
 
-/* At most: each operation its leaf and what is above it, split; the pages of large values; the list of free pages. */
+/* Pages of the tree that a batch writes, at most. A few operations: each its leaf and what is above it, split. Many: a
+ * commit writes no page twice, so every page that there was and those that their bytes come to, which splits leave no
+ * emptier than a quarter. By the first alone, a copy of a file in a million pieces would ask for 50 GB of disk. */
+static size_t tree_pages_needed(const struct index *index, const struct batch *batch)
+{
+    size_t bytes = batch->redo.bytes.len / index->primary->page_size + 1;
+    size_t by_ops = batch->redo.ops * (index->depth + PAGES_SPARE);
+    size_t by_size = index->tree_pages > SIZE_MAX / 2 ? SIZE_MAX : index->tree_pages + 4 * bytes;
+    return by_ops < by_size ? by_ops : by_size;
+}
+
+/* At most: the tree; the pages of large values; the list of free pages. */
 size_t room_needed(const struct index *index, const struct batch *batch)
 {
-    return PAGES_PER_BATCH + batch->redo.ops * (index->depth + PAGES_SPARE) +
-           batch->redo.bytes.len / index->primary->page_size;
+    size_t tree = tree_pages_needed(index, batch);
+    return PAGES_PER_BATCH + tree + tree / PAGES_LISTED + batch->redo.bytes.len / index->primary->page_size;
 }
 
 static int reserve_all(struct index *index, size_t pages)

@@ -250,6 +250,28 @@ static void limit_files(rlim_t bytes)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+enum { MANY = 200000 };
+
+static int put_many(struct index_txn *txn, void *arg)
+{
+    char key[32];
+    int rc = 0;
+    (void)arg;
+    for (int i = 0; i < MANY && rc == 0; i++) {
+        int len = snprintf(key, sizeof(key), "many.%06d", i);
+        rc = index_put(txn, span_make(key, (size_t)len), SPAN_LIT("x"));
+    }
+    return rc;
+}
+
+Test(index_commit, a_mutation_of_many_records_asks_for_no_more_room_than_they_take)
+{
+    limit_files(256 << 20);
+    cr_expect_eq(index_apply(index_, put_many, NULL, INDEX_DURABLE), 0);
+    limit_files(RLIM_INFINITY);
+    cr_expect_eq(fixture_count(index_), MANY);
+}
+
 static int delete_kilobytes(struct index_txn *txn, void *arg)
 {
     char key[32];
