@@ -100,6 +100,8 @@ void posix_session_reclaimed(struct posix *posix, struct session *session);
 /* Ends every session whose lease is over, and lets go of orphans once none has to reclaim any more. What the keeper's
  * thread does each half second. */
 void posix_sessions_tend(struct posix *posix);
+/* The process did not run for so long: heartbeats of that time could not be heard, so every lease lasts longer by it. */
+void posix_sessions_excuse(struct posix *posix, int64_t ns);
 int posix_keeper_start(struct posix *posix);
 void posix_keeper_stop(struct posix *posix);
 void posix_sessions_release(struct posix *posix);

@@ -8,6 +8,7 @@
 #include "server/posix/posix_priv.h"
 
 #define TEND_EVERY_NS (NS_PER_SEC / 2)
+#define LATE_NS NS_PER_SEC /* past that the process did not run: stopped, or its machine was */
 
 /* ================================================================ the table; posix.lock is held */
 
@@ -223,23 +224,52 @@ void posix_sessions_tend(struct posix *posix)
         posix->reaped = ns_reap_orphans(posix->ns) == 0;
 }
 
+void posix_sessions_excuse(struct posix *posix, int64_t ns)
+{
+    pthread_mutex_lock(&posix->lock);
+    for (size_t i = 0; i < SESSION_SLOTS; i++)
+        for (struct session *session = posix->table[i]; session; session = session->next)
+            session->deadline += ns;
+    pthread_mutex_unlock(&posix->lock);
+}
+
+/* The clock itself, which no test sets. */
+static int64_t running_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * NS_PER_SEC + now.tv_nsec;
+}
+
+/* Sleeps until the next round. Answers how much too long that was. */
+static int64_t keeper_sleep(struct posix *posix)
+{
+    int64_t until = running_ns() + TEND_EVERY_NS;
+    struct timespec deadline = {.tv_sec = until / NS_PER_SEC, .tv_nsec = until % NS_PER_SEC};
+    pthread_mutex_lock(&posix->lock);
+    if (!posix->stop)
+        pthread_cond_timedwait(&posix->wake, &posix->lock, &deadline);
+    pthread_mutex_unlock(&posix->lock);
+    return running_ns() - until;
+}
+
+static bool keeper_stopping(struct posix *posix)
+{
+    pthread_mutex_lock(&posix->lock);
+    bool stop = posix->stop;
+    pthread_mutex_unlock(&posix->lock);
+    return stop;
+}
+
 static void *keeper_thread(void *arg)
 {
     struct posix *posix = arg;
-    pthread_mutex_lock(&posix->lock);
-    while (!posix->stop) {
-        pthread_mutex_unlock(&posix->lock);
+    while (!keeper_stopping(posix)) {
         posix_sessions_tend(posix);
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TEND_EVERY_NS;
-        until.tv_sec += until.tv_nsec / NS_PER_SEC;
-        until.tv_nsec %= NS_PER_SEC;
-        pthread_mutex_lock(&posix->lock);
-        if (!posix->stop)
-            pthread_cond_timedwait(&posix->wake, &posix->lock, &until);
+        int64_t late = keeper_sleep(posix);
+        if (late > LATE_NS)
+            posix_sessions_excuse(posix, late);
     }
-    pthread_mutex_unlock(&posix->lock);
     return NULL;
 }
 

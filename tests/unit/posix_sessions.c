@@ -211,6 +211,19 @@ Test(posix_sessions, a_lease_that_passed_fences_the_session)
     cr_expect_eq(counts().sessions, 0);
 }
 
+Test(posix_sessions, a_server_that_did_not_run_ends_no_lease)
+{
+    struct posix_result r;
+    cr_assert_eq(client_do(&client, make("f", 1), &r), 0);
+    clock_shift_ns(3600 * NS_PER_SEC);
+    posix_sessions_excuse(bed.posix, 3600 * NS_PER_SEC);
+    posix_sessions_tend(bed.posix);
+    cr_expect_eq(counts().handles, 1);
+    cr_expect_eq(getattr(bed.bucket, &r), 0);
+    let_leases_pass();
+    cr_expect_eq(getattr(bed.bucket, &r), -ESTALE);
+}
+
 Test(posix_sessions, every_request_renews_the_lease)
 {
     struct posix_result r;
