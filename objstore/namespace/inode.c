@@ -181,15 +181,19 @@ int inode_reap(struct ns_txn *txn, const struct inode *inode)
 int inode_unlink(struct ns_txn *txn, struct inode *inode)
 {
     static const struct orphan_record orphan = {.version = NS_FORMAT};
+    bool is_dir = inode->type == INODE_DIR;
     struct record_key key;
-    inode->nlink = inode->type == INODE_DIR ? 0 : inode->nlink - 1;
+    inode->nlink = is_dir ? 0 : inode->nlink - 1;
     inode->ctime = txn->now;
-    if (inode->nlink > 0)
-        return inode_put(txn, inode);
-    if (!holds_orphan(&txn->ns->holds, inode->ino, index_txn_sequence(txn->index)))
+    bool held = inode->nlink == 0 && holds_orphan(&txn->ns->holds, inode->ino, index_txn_sequence(txn->index));
+    if (inode->nlink > 0 || held || is_dir) /* its other names, and who has it open or stands in it, see that */
+        event_inode(txn, NS_EVENT_ATTR, inode->ino);
+    if (inode->nlink == 0 && !held) {
+        event_reaped(txn, inode->ino);
         return inode_reap(txn, inode);
+    }
     int r = inode_put(txn, inode);
-    if (r < 0)
+    if (r < 0 || inode->nlink > 0)
         return r;
     return index_put(txn->index, key_id(&key, TAG_ORPHAN, inode->ino), span_make(&orphan, sizeof(orphan)));
 }

@@ -175,7 +175,6 @@ int ns_unlink(struct ns_txn *txn, uint64_t dir, struct span name, struct inode *
         r = inode_dir_changed(txn, &parent, 0, true);
     if (r == 0)
         r = inode_unlink(txn, &inode);
-    event_inode(txn, NS_EVENT_ATTR, inode.ino);
     *ret_inode = inode;
     return r;
 }

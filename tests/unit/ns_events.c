@@ -67,14 +67,40 @@ Test(ns_events, changes_are_told_in_order)
     cr_assert_eq(nsf_write(nsf_ino(nsf_ino(bucket, "a"), "b"), 0, SPAN_LIT("z")), 0);
     expect("data; ");
     cr_assert_eq(nsf_delete(bucket, "a/b"), 0);
-    expect("entry b-; entry a-; ");
+    expect("entry b-; entry a-; attr; ");
     nsf_mkdir(bucket, "d");
     nsf_mkfile(bucket, "f");
     expect("entry d; entry f; ");
     cr_assert_eq(nsf_rename(bucket, "f", nsf_ino(bucket, "d"), "g", 0), 0);
     expect("entry f-; entry g; attr; ");
     cr_assert_eq(nsf_unlink(nsf_ino(bucket, "d"), "g"), 0);
+    expect("entry g-; ");
+}
+
+static int do_hold(struct ns_txn *txn, void *arg)
+{
+    return ns_hold(txn, *(uint64_t *)arg);
+}
+
+Test(ns_events, an_inode_that_loses_a_name_is_told_to_who_still_sees_it)
+{
+    nsf_mkdir(bucket, "d");
+    uint64_t f = nsf_mkfile(bucket, "f");
+    cr_assert_eq(nsf_link(f, bucket, "g"), 0);
+    cr_assert_eq(nsf_link(f, bucket, "h"), 0);
+    cr_assert_eq(nsf_apply(do_hold, &f), 0);
+    expect("entry d; entry f; entry g; attr; entry h; attr; ");
+    cr_assert_eq(nsf_put(bucket, "f", "by S3"), 0);
+    expect("entry f; attr; ");
+    cr_assert_eq(nsf_delete(bucket, "g"), 0);
     expect("entry g-; attr; ");
+    cr_assert_eq(nsf_unlink(bucket, "h"), 0); /* held */
+    expect("entry h-; attr; ");
+    cr_assert_eq(nsf_unlink(bucket, "f"), 0); /* nobody sees it any more */
+    expect("entry f-; ");
+    cr_assert_eq(nsf_rmdir(bucket, "d"), 0); /* somebody may stand in it */
+    expect("entry d-; attr; ");
+    ns_unhold(nsf_ns, f);
 }
 
 Test(ns_events, names_are_told_as_a_mount_shows_them)
@@ -84,7 +110,7 @@ Test(ns_events, names_are_told_as_a_mount_shows_them)
     cr_assert_eq(nsf_put(bucket, "a/b", "x"), 0);
     expect("entry a-; entry @cairn.object.a; entry a; entry b; ");
     cr_assert_eq(nsf_delete(bucket, "a/b"), 0);
-    expect("entry b-; entry a-; entry @cairn.object.a-; entry a; ");
+    expect("entry b-; entry a-; entry @cairn.object.a-; entry a; attr; ");
 }
 
 static int do_put_as(struct ns_txn *txn, void *arg)
