@@ -101,19 +101,26 @@ static void ready(int error, void *arg)
     send_word(word, text);
 }
 
+static const struct {
+    int error;
+    const char *text;
+} reasons[] = {
+    {-ENOENT, "no such bucket or folder"},
+    {-EACCES, "the credentials are refused"},
+    {-EKEYREJECTED, "the server's certificate is not trusted (ca_file=FILE)"},
+    {-EHOSTUNREACH, "the host is not known, or there is no way to it"},
+    {-EPROTO, "what answers there is no cairnd, or speaks https where http is asked for, or the other way round"},
+};
+
 static void tell_failure(struct word *word, int error)
 {
-    const struct mount_options *o = word->options;
-    char text[1024];
     const char *why = cairn_strerror(error);
+    char text[1024];
 
-    if (error == -ENOENT)
-        why = "no such bucket or folder";
-    else if (error == -EACCES)
-        why = "the credentials are refused";
-    else if (error == -EKEYREJECTED)
-        why = "the server's certificate is not trusted (ca_file=FILE)";
-    snprintf(text, sizeof text, "cairnfs: %s: %s", o->source_text, why);
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].error == error)
+            why = reasons[i].text;
+    snprintf(text, sizeof text, "cairnfs: %s: %s", word->options->source_text, why);
     send_word(word, text);
 }
 

@@ -2,13 +2,17 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/sysmacros.h>
-#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fs/notify.h"
 #include "fs/ops.h"
+#include "fs/outside.h"
 #include "objstore/base/clock.h"
 #include "objstore/base/log.h"
 
@@ -31,12 +35,18 @@ static const struct {
     unsigned bit;
     bool wanted;
 } capabilities[] = {
-    {FUSE_CAP_ASYNC_READ, true},       {FUSE_CAP_ASYNC_DIO, true},           {FUSE_CAP_PARALLEL_DIROPS, true},
-    {FUSE_CAP_ATOMIC_O_TRUNC, true},   {FUSE_CAP_READDIRPLUS, true},         {FUSE_CAP_READDIRPLUS_AUTO, false}, /* whoever lists whole and then stats (ls -l) would ask for each name */
-    {FUSE_CAP_CACHE_SYMLINKS, true},   {FUSE_CAP_EXPLICIT_INVAL_DATA, true}, /* push tells when pages go, not a changed
-                                                                                mtime */
-    {FUSE_CAP_AUTO_INVAL_DATA, false}, {FUSE_CAP_HANDLE_KILLPRIV, false},    /* the kernel knows best who may keep
-                                                                                set-user-ID, and asks for a new mode */
+    {FUSE_CAP_ASYNC_READ, true},
+    {FUSE_CAP_ASYNC_DIO, true},
+    {FUSE_CAP_PARALLEL_DIROPS, true},
+    {FUSE_CAP_ATOMIC_O_TRUNC, true},
+    {FUSE_CAP_READDIRPLUS, true},
+    {FUSE_CAP_READDIRPLUS_AUTO, false}, /* whoever lists whole and then stats (ls -l) would ask for each name */
+    {FUSE_CAP_CACHE_SYMLINKS, true},
+    {FUSE_CAP_EXPLICIT_INVAL_DATA, true}, /* push tells when pages go, not a changed
+                                             mtime */
+    {FUSE_CAP_AUTO_INVAL_DATA, false},
+    {FUSE_CAP_HANDLE_KILLPRIV, false}, /* the kernel knows best who may keep
+                                          set-user-ID, and asks for a new mode */
     {FUSE_CAP_WRITEBACK_CACHE, false}, /* it would own size and mtime, which other mounts change, too */
     {FUSE_CAP_SPLICE_READ, false},     /* bytes are copied into a slot anyhow */
 };
@@ -67,10 +77,12 @@ static void add_escaped(struct buf *out, const char *text)
 
 static int build_options(const struct mount_options *o, struct buf *out)
 {
-    buf_add_cstr(out, "default_permissions,subtype=cairn,fsname=");
+    buf_add_cstr(out, "default_permissions,subtype=cairnfs,fsname=");
     add_escaped(out, o->source_text);
     if (o->allow_other)
         buf_add_cstr(out, ",allow_other");
+    if (o->allow_root)
+        buf_add_cstr(out, ",allow_root");
     if (o->kernel.len > 0) {
         buf_add_char(out, ',');
         buf_add_span(out, buf_span(&o->kernel));
@@ -105,8 +117,35 @@ static int session_new(struct fs *fs)
     return r;
 }
 
+/* Whether the mount there has lost its process. What is no mountpoint is not asked: that may be slow. */
+static bool is_dead(const char *mountpoint)
+{
+    struct stat st, above;
+    struct statfs answer;
+    int fd = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool mounted = fstatat(fd, "..", &above, 0) < 0 || fstat(fd, &st) < 0 || st.st_dev != above.st_dev;
+    bool dead = mounted && statfs(mountpoint, &answer) < 0 && errno == ENOTCONN;
+
+    if (fd >= 0)
+        close(fd);
+    return dead;
+}
+
+/* It would lie below the new one for ever. Who can't take it away mounts over it. */
+static void take_away_dead(const char *mountpoint)
+{
+    char *const argv[] = {"fusermount3", "-u", "-z", "-q", (char *)mountpoint, NULL};
+    pid_t child;
+
+    if (!is_dead(mountpoint) || umount2(mountpoint, MNT_DETACH) == 0)
+        return;
+    if (posix_spawnp(&child, argv[0], NULL, NULL, argv, environ) == 0)
+        waitpid(child, NULL, 0);
+}
+
 int mount_open(struct fs *fs)
 {
+    take_away_dead(fs->options->mountpoint);
     int r = session_new(fs);
     if (r == 0 && fuse_session_mount(fs->session, fs->options->mountpoint) != 0)
         r = -EIO;
@@ -129,28 +168,15 @@ struct waiter {
     void *arg;
 };
 
-/* The kernel's own read-ahead is 128 KiB at first; only root may raise it. */
-static void raise_read_ahead(const struct fs *fs, dev_t device)
-{
-    char path[80];
-
-    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(device), minor(device));
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    dprintf(fd, "%llu\n", (unsigned long long)fs->options->read_ahead / 1024);
-    close(fd);
-}
-
+/* What does not answer is given up, as SIGTERM would. */
 static void *wait_ready(void *arg)
 {
     struct waiter *w = arg;
-    struct stat st;
+    int error = outside_look(w->fs->options);
 
-    int error = stat(w->fs->options->mountpoint, &st) < 0 ? -errno : 0;
-    if (error == 0)
-        raise_read_ahead(w->fs, st.st_dev);
     w->ready(error, w->arg);
+    if (error < 0)
+        kill(getpid(), SIGTERM);
     return NULL;
 }
 
@@ -190,17 +216,6 @@ void mount_prepare(void)
     prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 }
 
-/* Brings to us what is dirty in the kernel, while requests are still served. */
-static void sync_kernel(const struct fs *fs)
-{
-    int fd = open(fs->options->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return;
-    syncfs(fd);
-    close(fd);
-}
-
 static void *wait_signal(void *arg)
 {
     struct signals *s = arg;
@@ -211,7 +226,7 @@ static void *wait_signal(void *arg)
     if (sigwait(&set, &number) != 0 || atomic_load(&s->over))
         return NULL;
     atomic_store(&s->fs->ending, true);
-    sync_kernel(s->fs);
+    outside_sync(s->fs->options);
     fuse_session_exit(s->fs->session);
     while (
         !atomic_load(&s->over)) { /* the loop looks at its end when a signal wakes it, which may come a moment early */

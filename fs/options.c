@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "objstore/base/clock.h"
@@ -42,6 +43,7 @@ static void table_fill(struct mount_options *o, struct option_row rows[ROWS_MAX]
         {"sync", 0, OPTION_FLAG, &o->sync, NULL, NULL, NULL, "what was written is durable when close returns"},
         {"allow_other", 0, OPTION_FLAG, &o->allow_other, NULL, NULL, NULL,
          "other users may use the mount (default for root)"},
+        {"allow_root", 0, OPTION_FLAG, &o->allow_root, NULL, NULL, NULL, "the mounting user and root may"},
         {"private", 0, OPTION_FLAG, &o->private, NULL, NULL, NULL, "only the mounting user may, also for root"},
         {"uid", 0, OPTION_U64, &o->uid, "N", NULL, NULL, "every file belongs to this user"},
         {"gid", 0, OPTION_U64, &o->gid, "N", NULL, NULL, "every file belongs to this group"},
@@ -97,6 +99,13 @@ static int add_kernel_option(struct mount_options *o, const char *word)
 
 /* ---- -o ---- */
 
+static const char *const expected[] = {
+    [OPTION_FLAG] = "true or false, or nothing",
+    [OPTION_STRING] = "a text",
+    [OPTION_U64] = "a number, with K, M, G or T for powers of 1024",
+    [OPTION_MS] = "a time such as 500ms, 30s, 5m",
+};
+
 static int set_option(const struct option_row *row, const char *value)
 {
     if (row->type != OPTION_FLAG && !value) {
@@ -105,7 +114,7 @@ static int set_option(const struct option_row *row, const char *value)
     }
     int r = option_value(row->type, value ? value : "true", row->target);
     if (r < 0)
-        fprintf(stderr, "cairnfs: option %s=%s: the value is not accepted\n", row->name, value);
+        fprintf(stderr, "cairnfs: option %s=%s: expected %s\n", row->name, value ? value : "", expected[row->type]);
     return r;
 }
 
@@ -121,6 +130,10 @@ static int take_option(struct mount_options *o, const struct option_row *rows, c
         return add_kernel_option(o, word);
     if (LISTED(passed_over, word))
         return 0;
+    if (strcmp(word, "remount") == 0) {
+        fprintf(stderr, "cairnfs: a mount can't be changed by remount: unmount it, and mount it again\n");
+        return -EINVAL;
+    }
     fprintf(stderr, "cairnfs: unknown option: %s (cairnfs --help lists them)\n", word);
     return -EINVAL;
 }
@@ -199,10 +212,27 @@ static int take_letter(struct mount_options *o, int letter, bool by_mount)
     }
 }
 
+/* What a killed cairnfs has left there (ENOTCONN) is no reason against it: mount_open takes it away. */
+static int find_mountpoint(const char *path, char **ret_path)
+{
+    char found[PATH_MAX];
+    struct stat st;
+    int r = realpath(path, found) ? 0 : -errno;
+
+    if (r == 0 && stat(found, &st) < 0)
+        r = errno == ENOTCONN ? 0 : -errno;
+    else if (r == 0 && !S_ISDIR(st.st_mode))
+        r = -ENOTDIR;
+    if (r < 0) {
+        fprintf(stderr, "cairnfs: %s: %s\n", path, strerror(-r));
+        return r;
+    }
+    *ret_path = strdup(found);
+    return *ret_path ? 0 : -ENOMEM;
+}
+
 static int take_operands(struct mount_options *o, int argc, char **argv)
 {
-    char path[PATH_MAX];
-
     if (argc - optind != 2) {
         options_usage(stderr);
         return -EINVAL;
@@ -215,13 +245,8 @@ static int take_operands(struct mount_options *o, int argc, char **argv)
                 argv[optind]);
     if (r < 0)
         return r;
-    if (!realpath(argv[optind + 1], path)) {
-        fprintf(stderr, "cairnfs: %s: %s\n", argv[optind + 1], strerror(errno));
-        return -errno;
-    }
     o->source_text = strdup(argv[optind]);
-    o->mountpoint = strdup(path);
-    return o->source_text && o->mountpoint ? 0 : -ENOMEM;
+    return o->source_text ? find_mountpoint(argv[optind + 1], &o->mountpoint) : -ENOMEM;
 }
 
 static int take_arguments(struct mount_options *o, int argc, char **argv)
@@ -247,6 +272,8 @@ static int check_ranges(const struct mount_options *o)
 
     if (o->hard && o->soft)
         wrong = "hard and soft exclude each other";
+    else if (o->allow_other + o->allow_root + o->private > 1)
+        wrong = "allow_other, allow_root and private exclude each other";
     else if (o->dirty < DIRTY_MIN || o->dirty > DIRTY_MAX)
         wrong = "dirty must be 16M to 16384M";
     else if (o->read_ahead > READ_AHEAD_MAX)
@@ -303,7 +330,7 @@ int options_read(int argc, char **argv, struct mount_options *ret_options)
         return r;
     }
     o.foreground = o.foreground || o.debug;
-    o.allow_other = !o.private && (o.allow_other || geteuid() == 0);
+    o.allow_other = o.allow_other || (geteuid() == 0 && !o.private && !o.allow_root);
     *ret_options = o;
     return 0;
 }

@@ -32,14 +32,14 @@ struct mount_options {
     const char *credentials_file, *profile;
     const char *region, *sign_host, *ca_file, *log_file;
     bool hard, soft, sync, debug;
-    bool allow_other, private;
-    uint64_t uid, gid;       /* shown for every file, and stored for new ones; OPTION_ID_NONE */
-    int64_t timeout_ns;      /* soft: how long a request is tried */
-    int64_t attr_timeout_ns; /* how long the kernel trusts what it has while push tells of changes */
-    uint64_t read_ahead;     /* bytes */
-    uint64_t dirty;          /* bytes written and not yet stored, of the whole mount */
-    uint64_t max_background; /* requests the kernel may have under way in the background */
-    uint64_t threads;        /* of handlers, at most */
+    bool allow_other, allow_root, private; /* at most one; none for root is allow_other */
+    uint64_t uid, gid;                     /* shown for every file, and stored for new ones; OPTION_ID_NONE */
+    int64_t timeout_ns;                    /* soft: how long a request is tried */
+    int64_t attr_timeout_ns;               /* how long the kernel trusts what it has while push tells of changes */
+    uint64_t read_ahead;                   /* bytes */
+    uint64_t dirty;                        /* bytes written and not yet stored, of the whole mount */
+    uint64_t max_background;               /* requests the kernel may have under way in the background */
+    uint64_t threads;                      /* of handlers, at most */
 
     struct buf kernel; /* "ro,noexec": what goes to mount(2) as it is */
     char *text;        /* -o as given, cut up; the strings above point into it */

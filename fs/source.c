@@ -5,6 +5,21 @@
 
 #include "objstore/base/span.h"
 
+/* HOST[:PORT] of an http endpoint; an IPv6 address stands in brackets. A user in front has no meaning here. */
+static bool host_fits(struct span host)
+{
+    ptrdiff_t bracket = span_find(host, ']', 0);
+    struct span rest = span_from(host, (size_t)(bracket + 1));
+    ptrdiff_t colon = span_find(rest, ':', 0);
+    uint64_t port = 1;
+
+    if (span_find(host, '@', 0) >= 0)
+        return false;
+    if (colon >= 0 && span_to_u64(span_from(rest, (size_t)colon + 1), &port) < 0)
+        return false;
+    return port > 0 && port <= UINT16_MAX;
+}
+
 /* Where the endpoint ends in text, and where the path behind it begins. */
 static int split(struct span text, size_t *ret_end, size_t *ret_path)
 {
@@ -21,7 +36,7 @@ static int split(struct span text, size_t *ret_end, size_t *ret_path)
         end++;
     *ret_end = end;
     *ret_path = is_unix && end < text.len ? end + 1 : end;
-    return end > scheme ? 0 : -EINVAL;
+    return end > scheme && (is_unix || host_fits(span_make(text.ptr + scheme, end - scheme))) ? 0 : -EINVAL;
 }
 
 static char *dup_span(struct span s)

@@ -16,7 +16,8 @@ struct source {
     char *prefix;   /* "a/b", or NULL */
 };
 
-/* 0; -EINVAL for none of the forms above, a "." or ".." in it, or a host that is missing; -ENOMEM. */
+/* 0; -EINVAL for none of the forms above, a "." or ".." in it, a host that is missing, or a port that is none; -ENOMEM.
+ */
 int source_parse(const char *text, struct source *ret_source);
 /* Accepts a zeroed source. */
 void source_release(struct source *source);

@@ -57,11 +57,62 @@ def test_works_from_a_relative_mountpoint(daemon, bucket, point):
 
 @pytest.mark.parametrize("source,text", [
     ("{endpoint}/no-such-bucket", "no such bucket"), ("{endpoint}/{bucket}/no/such/folder", "no such"),
-    ("http://127.0.0.1:1/b", "refused"), ("unix:/nowhere/at/all:/b", "refused"), ("nonsense", "expected")])
+    ("http://127.0.0.1:1/b", "refused"), ("http://127.0.0.1:99999/b", "expected"), ("unix:/nowhere/at/all:/b", "refused"), ("nonsense", "expected")])
 def test_says_what_is_wrong(daemon, bucket, point, source, text):
     run = cairnfs(daemon, source.format(endpoint=daemon.endpoint, bucket=bucket), point, *trusting(daemon))
     assert run.returncode != 0 and text in run.stderr, run.stderr
     assert gone(point)
+
+
+@pytest.mark.parametrize("options,text", [
+    ("remount,ro", "unmount it"), ("nonsense", "unknown option"), ("soft,hard", "exclude each other"),
+    ("allow_root,private", "exclude each other"), ("timeout=5", "such as"), ("dirty=much", "a number"), ("uid=joe", "a number")])
+def test_says_what_is_wrong_with_an_option(daemon, bucket, point, options, text):
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, "-o", options)
+    assert run.returncode != 0 and text in run.stderr, run.stderr
+    assert gone(point)
+
+
+def test_a_mountpoint_is_a_directory(daemon, bucket, tmp_path):
+    write_file(tmp_path / "file", b"")
+    for path, code in (("file", errno.ENOTDIR), ("missing", errno.ENOENT)):
+        run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", str(tmp_path / path))
+        assert run.returncode != 0 and os.strerror(code) in run.stderr, run.stderr
+
+
+def test_remounting_by_mount_is_refused_in_words(daemon, bucket, point):
+    """mount(8) finds the program by the type that the mount table shows."""
+    assert cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point).returncode == 0
+    with open("/proc/self/mounts") as mounts:
+        kind = next(line.split()[2] for line in mounts if line.split()[1] == point)
+    assert kind == "fuse.cairnfs"
+    unmount(point)
+
+
+def test_what_a_killed_mount_left_is_taken_away(daemon, bucket, point):
+    process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f"], env=daemon.environment())
+    eventually(lambda: os.path.ismount(point))
+    process.kill()
+    process.wait()
+    with expect(errno.ENOTCONN):
+        os.statvfs(point)
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point)
+    assert run.returncode == 0, run.stderr
+    os.listdir(point)
+    unmount(point)
+    assert os.listdir(point) == []
+
+
+def test_a_mount_may_be_killed_at_once(daemon, bucket, point):
+    """Also while it waits for its own first answer: neither it nor who uses the mount hangs."""
+    for _ in range(20):
+        process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f"], env=daemon.environment())
+        eventually(lambda: os.path.ismount(point))
+        process.kill()
+        process.wait(20)
+        with expect(errno.ENOTCONN):
+            os.statvfs(point)
+        subprocess.run(["fusermount3", "-u", "-z", point], check=True)
 
 
 def test_wrong_credentials(daemon, bucket, point):

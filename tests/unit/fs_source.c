@@ -46,9 +46,24 @@ Test(fs_source, endpoint_bucket_and_prefix_are_told_apart)
 
 Test(fs_source, what_is_no_source_is_refused)
 {
-    static const char *const rows[] = {"",           "host:/photos",  "ftp://host/b", "http://", "http:///bucket",
-                                       "unix:",      "unix::/bucket", "/dev/sda1",    "http:/x", "http://h/b/../c",
-                                       "http://h/.", "unix:/s:/b/./c"};
+    static const char *const rows[] = {"",
+                                       "host:/photos",
+                                       "ftp://host/b",
+                                       "http://",
+                                       "http:///bucket",
+                                       "unix:",
+                                       "unix::/bucket",
+                                       "/dev/sda1",
+                                       "http:/x",
+                                       "http://h/b/../c",
+                                       "http://h/.",
+                                       "unix:/s:/b/./c",
+                                       "http://h:0/b",
+                                       "http://h:65536/b",
+                                       "http://h:/b",
+                                       "http://h:9x/b",
+                                       "http://[::1]:0",
+                                       "http://user:word@h/b"};
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct source s;
         cr_expect_eq(source_parse(rows[i], &s), -EINVAL, "%s", rows[i]);
