@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/again.h"
 #include "fs/notify.h"
 #include "fs/readahead.h"
 #include "fs/release.h"
@@ -204,6 +205,8 @@ int fs_open(const struct mount_options *options, struct fs **ret_fs)
         r = writeback_new(fs, options->dirty, &fs->writeback);
     if (r == 0)
         r = releaser_new(fs, &fs->releaser);
+    if (r == 0)
+        r = again_new(&fs->again);
     if (r == 0) {
         inodes_on_free(fs->inodes, inode_gone, fs);
         r = open_remote(fs);
@@ -225,6 +228,7 @@ void fs_close(struct fs **fs)
     while (f->opened)
         f->opened->close(f, f->opened);
     releaser_free(&f->releaser);
+    again_free(&f->again);
     readahead_free(&f->readahead);
     remote_close(&f->remote);
     notify_free(&f->notify);

@@ -33,6 +33,7 @@ struct fs {
     struct remote *remote;
     struct fuse_session *_Atomic session; /* NULL until mount_open() */
     uint64_t root;                        /* inode of the mount's root */
+    bool keeps_bypassed;                  /* the kernel keeps pages that a write has bypassed */
     struct changes changes;
     struct inodes *inodes;
     struct names *names;
@@ -42,6 +43,7 @@ struct fs {
     struct writeback *writeback;
     struct readahead *readahead;
     struct releaser *releaser;
+    struct again *again;
     atomic_uint wholes;          /* handles that hold the bytes of a small file */
     atomic_bool ending;          /* no request of the kernel's comes any more */
     atomic_int_fast64_t give_up; /* monotonic ns after which nothing waits for the server; 0: no end */

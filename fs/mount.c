@@ -22,6 +22,7 @@
 
 #define IDLE_THREADS 16
 #define MAX_WRITE FS_BUFFER
+#define DROPS_BYPASSED 39 /* minor version of the protocol with Linux 6.6 */
 
 /* ---- what we want of the kernel ---- */
 
@@ -61,6 +62,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     conn->max_background = (unsigned)fs->options->max_background;
     conn->congestion_threshold = conn->max_background * 3 / 4;
     conn->time_gran = 1;
+    fs->keeps_bypassed = conn->proto_minor < DROPS_BYPASSED;
 }
 
 /* ---- mounting ---- */

@@ -196,15 +196,6 @@ int names_note_absent(struct names *names, uint64_t dir, struct span name, int64
     return r;
 }
 
-void names_drop(struct names *names, uint64_t dir, struct span name)
-{
-    pthread_mutex_lock(&names->lock);
-    struct name **at = place_of(names, name_hash(dir, name), dir, name);
-    if (*at)
-        drop_at(names, at);
-    pthread_mutex_unlock(&names->lock);
-}
-
 /* Takes a name out: the inode it stood for, or NULL. */
 static struct inode *take_out(struct names *n, uint64_t dir, struct span name)
 {
@@ -214,6 +205,15 @@ static struct inode *take_out(struct names *n, uint64_t dir, struct span name)
     if (*at)
         drop_at(n, at);
     return inode;
+}
+
+uint64_t names_drop(struct names *names, uint64_t dir, struct span name)
+{
+    pthread_mutex_lock(&names->lock);
+    struct inode *inode = take_out(names, dir, name);
+    uint64_t ino = inode ? inode->ino : 0;
+    pthread_mutex_unlock(&names->lock);
+    return ino;
 }
 
 void names_move(struct names *names, uint64_t dir, struct span name, uint64_t dir2, struct span name2, bool swap,

@@ -25,8 +25,8 @@ void names_free(struct names **names);
 int names_note(struct names *names, uint64_t dir, struct span name, struct inode *inode);
 /* The kernel is about to learn that there is no such name, for ttl_ns. -ENOSPC, -ENOMEM: then it must not keep it. */
 int names_note_absent(struct names *names, uint64_t dir, struct span name, int64_t ttl_ns);
-/* The kernel has dropped it (unlink, rename). */
-void names_drop(struct names *names, uint64_t dir, struct span name);
+/* The kernel has dropped it (unlink, rename). Answers its inode, 0 for what is not known. */
+uint64_t names_drop(struct names *names, uint64_t dir, struct span name);
 /* The kernel has moved one name to another, or swapped them. Answers the inodes of both names before, 0 for what is not
  * known. */
 void names_move(struct names *names, uint64_t dir, struct span name, uint64_t dir2, struct span name2, bool swap,

@@ -11,8 +11,9 @@ enum kind { TELL_ATTRIBUTES, TELL_CONTENTS, TELL_NAME, TELL_ALL };
 struct item {
     struct item *next;
     enum kind kind;
-    uint64_t ino; /* TELL_NAME: the directory */
-    uint16_t len;
+    uint64_t ino;      /* TELL_NAME: the directory */
+    uint64_t off, len; /* TELL_CONTENTS: len 0 for all behind off */
+    uint16_t name_len;
     char name[];
 };
 
@@ -29,12 +30,13 @@ struct notify {
 
 /* ---- queueing ---- */
 
-static void queue(struct notify *n, enum kind kind, uint64_t ino, struct span name)
+static void queue(struct notify *n, struct item what, struct span name)
 {
-    struct item *item = kind == TELL_ALL ? NULL : malloc(sizeof *item + name.len);
+    struct item *item = what.kind == TELL_ALL ? NULL : malloc(sizeof *item + name.len);
 
     if (item) {
-        *item = (struct item){.kind = kind, .ino = ino, .len = (uint16_t)name.len};
+        *item = what;
+        item->name_len = (uint16_t)name.len;
         if (name.len)
             memcpy(item->name, name.ptr, name.len);
     }
@@ -54,17 +56,17 @@ static void queue(struct notify *n, enum kind kind, uint64_t ino, struct span na
 
 void notify_attributes(struct notify *notify, uint64_t ino)
 {
-    queue(notify, TELL_ATTRIBUTES, ino, SPAN_EMPTY);
+    queue(notify, (struct item){.kind = TELL_ATTRIBUTES, .ino = ino}, SPAN_EMPTY);
 }
 
-void notify_contents(struct notify *notify, uint64_t ino)
+void notify_contents(struct notify *notify, uint64_t ino, uint64_t off, uint64_t len)
 {
-    queue(notify, TELL_CONTENTS, ino, SPAN_EMPTY);
+    queue(notify, (struct item){.kind = TELL_CONTENTS, .ino = ino, .off = off, .len = len}, SPAN_EMPTY);
 }
 
 void notify_name(struct notify *notify, uint64_t dir, struct span name)
 {
-    queue(notify, TELL_NAME, dir, name);
+    queue(notify, (struct item){.kind = TELL_NAME, .ino = dir}, name);
 }
 
 /* ---- our own tables ---- */
@@ -119,7 +121,7 @@ void notify_event(const struct remote_event *event, void *arg)
         break;
     case POSIX_FRAME_DATA:
         forget_contents(fs, event->ino, true);
-        notify_contents(fs->notify, event->ino);
+        notify_contents(fs->notify, event->ino, 0, 0);
         break;
     case POSIX_FRAME_ATTR:
         forget_contents(fs, event->ino, false);
@@ -127,7 +129,7 @@ void notify_event(const struct remote_event *event, void *arg)
         break;
     case POSIX_FRAME_ALL:
         changes_all(&fs->changes);
-        queue(fs->notify, TELL_ALL, 0, SPAN_EMPTY);
+        queue(fs->notify, (struct item){.kind = TELL_ALL}, SPAN_EMPTY);
         break;
     case POSIX_FRAME_ALIVE:
         break;
@@ -136,15 +138,17 @@ void notify_event(const struct remote_event *event, void *arg)
 
 /* ---- telling ---- */
 
-static void tell_inode(struct fs *fs, uint64_t ino, bool pages)
+/* An offset below 0 concerns the attributes only. A kernel that does not know the inode says ENOENT: as good. */
+#define ATTRIBUTES_ONLY (-1)
+
+static void tell_inode(struct fs *fs, uint64_t ino, off_t off, off_t len)
 {
-    /* An offset below 0 concerns the attributes only. A kernel that does not know the inode says ENOENT: as good. */
-    fuse_lowlevel_notify_inval_inode(fs->session, fs_node(fs, ino), pages ? 0 : -1, 0);
+    fuse_lowlevel_notify_inval_inode(fs->session, fs_node(fs, ino), off, len);
 }
 
 void notify_attributes_now(struct notify *notify, uint64_t ino)
 {
-    tell_inode(notify->fs, ino, false);
+    tell_inode(notify->fs, ino, ATTRIBUTES_ONLY, 0);
 }
 
 /* Expired, not dropped: a directory that is somebody's working directory stays where it is. Before Linux 6.2 there is
@@ -165,9 +169,9 @@ static void tell_item(struct fs *fs, const struct item *item)
         return; /* what we have never seen, the kernel has not */
     inode_put(fs->inodes, &known);
     if (item->kind == TELL_NAME)
-        tell_name(fs, item->ino, item->name, item->len);
+        tell_name(fs, item->ino, item->name, item->name_len);
     else
-        tell_inode(fs, item->ino, item->kind == TELL_CONTENTS);
+        tell_inode(fs, item->ino, item->kind == TELL_CONTENTS ? (off_t)item->off : ATTRIBUTES_ONLY, (off_t)item->len);
 }
 
 static void forget_children(struct fs *fs, uint64_t ino)
@@ -191,7 +195,7 @@ static void tell_all_inodes(struct fs *fs)
         for (size_t i = 0; i < count; i++) {
             forget_children(fs, inos[i]);
             forget_contents(fs, inos[i], true);
-            tell_inode(fs, inos[i], true);
+            tell_inode(fs, inos[i], 0, 0);
         }
     }
 }

@@ -21,9 +21,10 @@ void notify_free(struct notify **notify);
 /* remote_on_event: arg is the struct fs. Also brings our own tables up to date. */
 void notify_event(const struct remote_event *event, void *arg);
 
-/* The kernel is to forget an inode's attributes; its attributes and pages; a name. Without blocking. */
+/* The kernel is to forget an inode's attributes; its attributes and the pages of a range (len 0: to the end); a name.
+ * Without blocking. */
 void notify_attributes(struct notify *notify, uint64_t ino);
-void notify_contents(struct notify *notify, uint64_t ino);
+void notify_contents(struct notify *notify, uint64_t ino, uint64_t off, uint64_t len);
 void notify_name(struct notify *notify, uint64_t dir, struct span name);
 
 /* The attributes at once, by a handler: an open that finds another version must not leave the kernel with the old size.

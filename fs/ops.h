@@ -35,6 +35,16 @@ void whole_keep(struct fs *fs, struct handle *h, struct span bytes, const struct
 bool whole_reply(fuse_req_t req, struct handle *h, uint64_t off, size_t len);
 void whole_drop(struct fs *fs, struct handle *h);
 
+/* ---- privileges.c: set-user-ID, set-group-ID and capabilities go when a file's bytes change. The kernel sees to it,
+ * but not where an open truncates, nor where a write goes past its page cache ---- */
+
+#define PRIVILEGES_CAPABILITY "security.capability"
+
+/* The mode that a file with attr has after the caller has changed its bytes. */
+uint32_t privileges_after_write(fuse_req_t req, const struct posix_attr *attr);
+/* Before such a write. */
+int privileges_drop(fuse_req_t req, struct inode *inode);
+
 /* Puts handlers into the table. */
 void ops_look(struct fuse_lowlevel_ops *ops);  /* lookup, getattr, setattr, forget, readlink, statfs */
 void ops_names(struct fuse_lowlevel_ops *ops); /* mkdir, mknod, symlink, link, unlink, rmdir, rename */

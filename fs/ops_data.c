@@ -192,25 +192,41 @@ static int write_through(struct fs *fs, struct inode *inode, uint64_t off, const
     return r;
 }
 
-static int append(struct fs *fs, struct inode *inode, uint64_t off, const char *bytes, size_t len, bool durable)
+/* Such a handle bypasses the kernel's pages. The kernel drops those between what it thought was the end and the end of
+ * the write, since Linux 6.6. */
+static int append(fuse_req_t req, struct inode *inode, uint64_t off, const char *bytes, size_t len, bool durable)
 {
+    struct fs *fs = fuse_req_userdata(req);
     uint64_t at;
-    int r = write_through(fs, inode, POSIX_OFF_END, bytes, len, durable, &at);
+    int r = privileges_drop(req, inode);
 
-    if (r == 0 && at != off)
-        notify_contents(fs->notify, inode->ino); /* the kernel may have put the bytes where it thought the end was */
+    if (r == 0)
+        r = write_through(fs, inode, POSIX_OFF_END, bytes, len, durable, &at);
+    if (r == 0 && (at != off || fs->keeps_bypassed))
+        notify_contents(fs->notify, inode->ino, at < off ? at : off, 0);
     return r;
 }
 
-static int write_file(struct fs *fs, struct handle *h, uint64_t off, const char *bytes, size_t len, int flags)
+/* The kernel drops its pages of the range before such a write and after it, but not after one that was begun by AIO. */
+static int write_direct(struct fs *fs, struct inode *inode, uint64_t off, const char *bytes, size_t len, bool durable)
 {
-    bool durable = flags & O_DSYNC; /* O_SYNC has that bit, too */
     uint64_t at;
+    int r = write_through(fs, inode, off, bytes, len, durable, &at);
+
+    if (r == 0)
+        notify_contents(fs->notify, inode->ino, off, len);
+    return r;
+}
+
+static int write_file(fuse_req_t req, struct handle *h, uint64_t off, const char *bytes, size_t len, int flags)
+{
+    struct fs *fs = fuse_req_userdata(req);
+    bool durable = flags & O_DSYNC; /* O_SYNC has that bit, too */
 
     if (flags & O_APPEND)
-        return append(fs, h->inode, off, bytes, len, durable);
+        return append(req, h->inode, off, bytes, len, durable);
     if (flags & O_DIRECT)
-        return write_through(fs, h->inode, off, bytes, len, durable, &at);
+        return write_direct(fs, h->inode, off, bytes, len, durable);
     int r = writeback_write(fs, h->inode, off, bytes, len);
     return r == 0 && durable ? writeback_flush(fs, h->inode, NULL, true, NULL) : r;
 }
@@ -218,11 +234,9 @@ static int write_file(struct fs *fs, struct handle *h, uint64_t off, const char 
 static void op_write(fuse_req_t req, fuse_ino_t node, const char *bytes, size_t size, off_t off,
                      struct fuse_file_info *fi)
 {
-    struct fs *fs = fuse_req_userdata(req);
-
     (void)node;
     request_note(req);
-    int r = write_file(fs, handle_of(fi), (uint64_t)off, bytes, size, fi->flags);
+    int r = write_file(req, handle_of(fi), (uint64_t)off, bytes, size, fi->flags);
     if (r < 0)
         reply_error(req, r);
     else
@@ -276,8 +290,16 @@ static int grow(struct fs *fs, struct inode *inode, uint64_t size)
     return change_range(fs, inode, &op);
 }
 
-/* Space can't be put aside in a store that never writes in place, so KEEP_SIZE alone is refused; growing and holes are
- * what programs use the rest for. */
+static int check_room(struct fs *fs, uint64_t len)
+{
+    struct posix_result result;
+    int r = call_one(fs, &(struct posix_op){.code = POSIX_STATFS}, &result);
+
+    return r < 0 ? r : len > result.free ? -ENOSPC : 0;
+}
+
+/* Space can't be put aside in a store that never writes in place, so KEEP_SIZE alone is refused; growing (by no more
+ * than there is room for) and holes are what programs use the rest for. */
 static int allocate(struct fs *fs, struct inode *inode, int mode, uint64_t off, uint64_t len)
 {
     struct posix_op punch = {.code = POSIX_PUNCH, .ino = inode->ino, .off = off, .len = len};
@@ -285,7 +307,8 @@ static int allocate(struct fs *fs, struct inode *inode, int mode, uint64_t off, 
 
     switch (mode) {
     case 0:
-        return grow(fs, inode, off + len);
+        r = check_room(fs, len);
+        return r < 0 ? r : grow(fs, inode, off + len);
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
     case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
         return change_range(fs, inode, &punch);

@@ -193,7 +193,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
         listing_rewind(f.listing);
     int error = f.bytes && (f.given || !plus) ? fill_entries(&f) : -ENOMEM;
     if (error < 0) {
-        reply_error(req, error);
+        reply_error(req, error == -ESTALE ? -ENOENT : error); /* removed: the end, to readdir(3) */
     } else {
         uint64_t now = changes_now(&r.fs->changes);
         if (fuse_reply_buf(req, f.bytes, f.used) != 0)

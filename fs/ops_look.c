@@ -1,3 +1,4 @@
+#include "fs/again.h"
 #include "fs/ops.h"
 #include "fs/writeback.h"
 #include "objstore/base/clock.h"
@@ -22,6 +23,22 @@ static bool known_absent(struct fs *fs, uint64_t dir, struct span name)
     return absent && remote_push_connected(fs->remote);
 }
 
+/* One look; handle (0: none) holds what is found. -EAGAIN: it was found, and went. */
+static int look_once(struct request *r, const struct posix_op *op, uint64_t handle, struct posix_result *ret_result)
+{
+    struct posix_result opened;
+
+    if (!handle)
+        return remote_one(r->fs->remote, r->call, op, ret_result);
+    remote_call_begin(r->fs->remote, r->call);
+    remote_add(r->call, op);
+    remote_add(r->call, &(struct posix_op){.code = POSIX_OPEN, .handle = handle});
+    int error = remote_send(r->call);
+    if (error == 0)
+        error = remote_next(r->call, ret_result);
+    return error == 0 && remote_next(r->call, &opened) == -ESTALE ? -EAGAIN : error;
+}
+
 static int look_up(struct request *r, uint64_t dir, struct span name, struct posix_result *ret_result)
 {
     struct posix_op op = {.code = POSIX_LOOKUP, .ino = dir, .name = name};
@@ -29,9 +46,10 @@ static int look_up(struct request *r, uint64_t dir, struct span name, struct pos
 
     do {
         r->since = changes_now(&r->fs->changes);
-        error = remote_one(r->fs->remote, r->call, &op, ret_result);
-    } while (error == 0 && changed_inode(&r->fs->changes, ret_result->attr.ino, r->since) && ++tries < LOOK_AGAIN);
-    return error;
+        error = look_once(r, &op, again_handle(r->fs, r->req), ret_result); /* no handle serves twice */
+    } while ((error == -EAGAIN || (error == 0 && changed_inode(&r->fs->changes, ret_result->attr.ino, r->since))) &&
+             ++tries < LOOK_AGAIN);
+    return error == -EAGAIN ? 0 : error;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -85,6 +103,17 @@ static bool known_attr(struct fs *fs, struct inode *inode, struct posix_attr *re
     return known;
 }
 
+/* A directory is not held open at the server. To whoever still stands in it, or has it open, a removed one is what it
+ * was, without a link. (Whoever walks there is told by push that the name is gone.) */
+static bool removed_directory(struct inode *inode, struct posix_attr *ret_attr)
+{
+    pthread_mutex_lock(&inode->lock);
+    *ret_attr = inode->attr;
+    pthread_mutex_unlock(&inode->lock);
+    ret_attr->nlink = 0;
+    return ret_attr->type == POSIX_DIR;
+}
+
 static int look(struct request *r, struct inode *inode, struct posix_attr *ret_attr)
 {
     struct posix_op op = {.code = POSIX_GETATTR, .ino = inode->ino};
@@ -95,6 +124,8 @@ static int look(struct request *r, struct inode *inode, struct posix_attr *ret_a
         r->since = changes_now(&r->fs->changes);
         error = remote_one(r->fs->remote, r->call, &op, &result);
     } while (error == 0 && changed_inode(&r->fs->changes, inode->ino, r->since) && ++tries < LOOK_AGAIN);
+    if (error == -ESTALE && removed_directory(inode, ret_attr))
+        return 0;
     if (error < 0)
         return error;
     pthread_mutex_lock(&inode->lock);
@@ -126,9 +157,14 @@ static void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *f
 
 /* ---- setattr ---- */
 
+/* Times that 64 bits of nanoseconds can't hold (before 1677, after 2262) become the nearest that they can. */
 static int64_t ns_of(struct timespec t)
 {
-    return t.tv_sec * NS_PER_SEC + t.tv_nsec;
+    int64_t s, ns;
+
+    if (__builtin_mul_overflow((int64_t)t.tv_sec, NS_PER_SEC, &s) || __builtin_add_overflow(s, t.tv_nsec, &ns))
+        return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return ns;
 }
 
 static const struct {

@@ -6,6 +6,8 @@
 #include "fs/release.h"
 #include "fs/writeback.h"
 
+#define CREATE_TRIES 8
+
 static struct handle *handle_of(struct fuse_file_info *fi)
 {
     return (struct handle *)(uintptr_t)fi->fh;
@@ -80,19 +82,9 @@ static bool pages_are_current(struct fs *fs, struct inode *inode, const struct p
     return false;
 }
 
-/* The kernel leaves it to us to drop set-user-ID and set-group-ID when an open truncates. */
-static uint32_t mode_after_write(const struct request *r, const struct posix_attr *attr)
-{
-    uint32_t mode = attr->mode & ~(uint32_t)S_ISUID;
-
-    if (fuse_req_ctx(r->req)->uid == 0)
-        return attr->mode;
-    return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
-}
-
 static int drop_privileges(struct request *r, struct posix_attr *attr)
 {
-    uint32_t mode = mode_after_write(r, attr);
+    uint32_t mode = privileges_after_write(r->req, attr);
     struct posix_op op = {.code = POSIX_SETATTR, .ino = attr->ino, .valid = POSIX_SET_MODE, .mode = mode};
     struct posix_result result;
 
@@ -137,7 +129,7 @@ static bool kernel_knows(const struct inode *inode, const struct posix_attr *att
     return inode->attr_time && inode->attr.version == attr->version && inode->attr.ctime == attr->ctime;
 }
 
-static int open_file(struct request *r, struct handle *h, struct fuse_file_info *fi)
+static int open_file(struct request *r, struct handle *h, struct fuse_file_info *fi, struct posix_attr *ret_attr)
 {
     bool truncate = fi->flags & O_TRUNC;
     struct inode *inode = h->inode;
@@ -165,11 +157,13 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
         readahead_drop(r->fs->readahead, inode->ino);
     h->size = attr.size;
     writeback_error_begin(inode, &h->errors_seen);
+    *ret_attr = attr;
     return 0;
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
+    struct posix_attr attr;
     struct request r;
 
     if (!request_begin(&r, req))
@@ -177,7 +171,7 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
     struct handle *h = handle_new(r.fs);
     int error = h && (h->inode = inode_get(r.fs->inodes, fs_ino(r.fs, node))) ? 0 : -ENOMEM;
     if (error == 0)
-        error = open_file(&r, h, fi);
+        error = open_file(&r, h, fi, &attr);
     if (error < 0) {
         reply_error(req, error);
     } else {
@@ -191,18 +185,14 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 
 /* ---- create ---- */
 
-/* A file that is there already was not seen by the kernel, which then has not checked permission to open it: ESTALE
- * makes it look again. */
-static int create_file(struct request *r, struct handle *h, const struct posix_op *op, bool exclusive,
-                       struct posix_attr *ret_attr, struct posix_attr ret_dirs[2])
+static int create_file(struct request *r, struct handle *h, const struct posix_op *op, struct posix_attr *ret_attr,
+                       struct posix_attr ret_dirs[2])
 {
     struct posix_result result;
-    int error = run_change(r, op, op->ino, 0, &result, ret_dirs);
 
-    if (error == -EEXIST) {
-        name_changed(r, op->ino, op->name, true, NULL);
-        return exclusive ? -EEXIST : -ESTALE;
-    }
+    remote_call_begin(r->fs->remote, r->call);
+    r->since = changes_now(&r->fs->changes);
+    int error = run_change(r, op, op->ino, 0, &result, ret_dirs);
     if (error < 0)
         return error;
     h->inode = inode_get(r->fs->inodes, result.attr.ino);
@@ -215,6 +205,60 @@ static int create_file(struct request *r, struct handle *h, const struct posix_o
     pthread_mutex_unlock(&h->inode->lock);
     *ret_attr = result.attr;
     return 0;
+}
+
+/* The kernel takes the answer to a create as leave to open. It has not looked at a file that is there already, so only
+ * what surely is the caller's to open passes here. */
+static bool is_own(const struct request *r, const struct posix_attr *attr, const struct fuse_file_info *fi)
+{
+    static const uint32_t needed[] = {[O_RDONLY] = S_IRUSR, [O_WRONLY] = S_IWUSR, [O_RDWR] = S_IRUSR | S_IWUSR};
+    int access = fi->flags & O_ACCMODE;
+    struct stat st = fs_stat(r->fs, attr);
+
+    return S_ISREG(st.st_mode) && st.st_uid == fuse_req_ctx(r->req)->uid && access <= O_RDWR &&
+           (st.st_mode & needed[access]) == needed[access];
+}
+
+/* The name is there already, though the kernel thought not. -EAGAIN: it has gone again. -ESTALE: the kernel is to look
+ * the name up, check permission, and open. */
+static int open_existing(struct request *r, struct handle *h, const struct posix_op *op, struct fuse_file_info *fi,
+                         struct posix_attr *ret_attr)
+{
+    struct posix_op look = {.code = POSIX_LOOKUP, .ino = op->ino, .name = op->name};
+    struct posix_result result;
+
+    name_changed(r, op->ino, op->name, true, NULL);
+    int error = remote_one(r->fs->remote, r->call, &look, &result);
+    if (error < 0)
+        return error == -ENOENT ? -EAGAIN : error;
+    if (!is_own(r, &result.attr, fi))
+        return -ESTALE;
+    h->inode = inode_get(r->fs->inodes, result.attr.ino);
+    if (!h->inode)
+        return -ENOMEM;
+    remote_call_begin(r->fs->remote, r->call);
+    error = open_file(r, h, fi, ret_attr);
+    if (error == -ESTALE) {
+        inode_put(r->fs->inodes, &h->inode);
+        return -EAGAIN;
+    }
+    return error;
+}
+
+/* Where others make and remove the name, too, it may take turns. */
+static int create_or_open(struct request *r, struct handle *h, const struct posix_op *op, struct fuse_file_info *fi,
+                          struct posix_attr *ret_attr, struct posix_attr ret_dirs[2])
+{
+    int tries = 0, error;
+
+    do {
+        error = create_file(r, h, op, ret_attr, ret_dirs);
+        if (error == -EEXIST && fi->flags & O_EXCL)
+            name_changed(r, op->ino, op->name, true, NULL);
+        else if (error == -EEXIST)
+            error = open_existing(r, h, op, fi, ret_attr);
+    } while (error == -EAGAIN && ++tries < CREATE_TRIES);
+    return error == -EAGAIN ? -ESTALE : error;
 }
 
 static int reply_created(struct request *r, struct handle *h, const struct posix_op *op, const struct posix_attr *attr,
@@ -248,7 +292,7 @@ static int reply_created(struct request *r, struct handle *h, const struct posix
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     struct request r;
-    struct posix_attr attr, dirs[2];
+    struct posix_attr attr, dirs[2] = {0};
 
     if (!request_begin_name(&r, req, name))
         return;
@@ -262,7 +306,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
                           .uid = o->uid == OPTION_ID_NONE ? fuse_req_ctx(req)->uid : (uint32_t)o->uid,
                           .gid = o->gid == OPTION_ID_NONE ? fuse_req_ctx(req)->gid : (uint32_t)o->gid,
                           .handle = h ? h->number : 0};
-    int error = h ? create_file(&r, h, &op, fi->flags & O_EXCL, &attr, dirs) : -ENOMEM;
+    int error = h ? create_or_open(&r, h, &op, fi, &attr, dirs) : -ENOMEM;
     if (error < 0)
         reply_error(req, error);
     else

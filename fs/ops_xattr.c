@@ -3,8 +3,6 @@
 #include "fs/ops.h"
 #include "fs/writeback.h"
 
-#define CAPABILITY "security.capability" /* the kernel asks for it at every write */
-
 /* Access control lists would have to be honoured by every view; until they are, nobody may believe that they are. A
  * label of SELinux belongs to a host's policy, which takes it from the mount here, as for other network filesystems;
  * and "ls -l" asks for one of every file unless it is told that there are none. */
@@ -72,7 +70,7 @@ static void note_capability(struct request *r, uint64_t ino, bool none)
 static void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
 {
     struct fs *fs = fuse_req_userdata(req);
-    bool capability = strcmp(name, CAPABILITY) == 0;
+    bool capability = strcmp(name, PRIVILEGES_CAPABILITY) == 0;
     struct posix_result result;
     struct request r;
 
@@ -124,7 +122,7 @@ static void change(fuse_req_t req, const char *name, struct posix_op *op, fuse_i
         pthread_mutex_lock(&inode->lock);
         unsynced_add(inode, r.call->instance, &result.attr);
         fs_own_change(r.fs, inode, &result.attr, 0, r.since);
-        inode->no_capability = inode->no_capability && strcmp(name, CAPABILITY) != 0;
+        inode->no_capability = inode->no_capability && strcmp(name, PRIVILEGES_CAPABILITY) != 0;
         pthread_mutex_unlock(&inode->lock);
         inode_put(r.fs->inodes, &inode);
     }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "fs/timed.h"
 #include "fs/workers.h"
 #include "objstore/base/clock.h"
 
@@ -161,12 +161,7 @@ static bool wait_loaded(struct readahead *ra, const struct readahead_hold *hold)
     for (int i = 0; i < hold->count; i++) {
         struct piece *s = hold->slots[i];
         while (s->state == LOADING && !s->dropped) {
-            struct timespec t;
-            clock_gettime(CLOCK_REALTIME, &t);
-            int64_t ns = t.tv_nsec + POLL_NS;
-            t.tv_sec += ns / NS_PER_SEC;
-            t.tv_nsec = ns % NS_PER_SEC;
-            pthread_cond_timedwait(&ra->fetched, &ra->lock, &t);
+            timed_wait(&ra->fetched, &ra->lock, POLL_NS);
             if (request_interrupted())
                 return false;
         }
@@ -256,7 +251,7 @@ int readahead_new(struct fs *fs, uint64_t window, struct readahead **ret_readahe
     ra->fs = fs;
     ra->count = count;
     pthread_mutex_init(&ra->lock, NULL);
-    pthread_cond_init(&ra->fetched, NULL);
+    cond_init(&ra->fetched);
     int r = map_slots(ra);
     if (r == 0)
         r = workers_new(FETCHERS, &ra->fetchers);

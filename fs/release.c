@@ -1,14 +1,20 @@
 #include "fs/release.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "fs/timed.h"
 #include "objstore/base/clock.h"
 
 #define DELAY_NS (100 * NS_PER_MS)
 #define BATCH 256 /* RELEASEs of one compound; as many waiting start it at once */
+#define LATER_MAX 256
 
 _Static_assert(BATCH <= POSIX_OPS_MAX, "a batch fits a compound");
+
+struct later {
+    uint64_t handle;
+    int64_t due; /* monotonic ns */
+};
 
 struct releaser {
     struct fs *fs;
@@ -16,28 +22,68 @@ struct releaser {
     pthread_cond_t work;
     uint64_t *handles; /* lock, as all that follows */
     size_t count, cap;
+    struct later later[LATER_MAX]; /* a ring, by their time */
+    size_t later_first, later_count;
     bool soon, stopping, runs;
     pthread_t thread;
 };
 
+/* ---- under the lock ---- */
+
+static void add(struct releaser *r, uint64_t handle)
+{
+    if (r->count == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : BATCH;
+        uint64_t *handles = reallocarray(r->handles, cap, sizeof *handles);
+        if (handles) {
+            r->handles = handles;
+            r->cap = cap;
+        }
+    }
+    if (r->count < r->cap) /* else memory is short: the server keeps it until the session ends */
+        r->handles[r->count++] = handle;
+}
+
+static void take_first_later(struct releaser *r)
+{
+    add(r, r->later[r->later_first].handle);
+    r->later_first = (r->later_first + 1) % LATER_MAX;
+    r->later_count--;
+}
+
+/* How long nothing is due of those that were to wait; -1: there are none. */
+static int64_t take_due(struct releaser *r, int64_t now)
+{
+    while (r->later_count > 0 && r->later[r->later_first].due <= now)
+        take_first_later(r);
+    return r->later_count > 0 ? r->later[r->later_first].due - now : -1;
+}
+
+/* ---- the calls ---- */
+
 void releaser_add(struct releaser *releaser, uint64_t handle, bool soon)
 {
     pthread_mutex_lock(&releaser->lock);
-    if (releaser->count == releaser->cap) {
-        size_t cap = releaser->cap ? releaser->cap * 2 : BATCH;
-        uint64_t *handles = reallocarray(releaser->handles, cap, sizeof *handles);
-        if (handles) {
-            releaser->handles = handles;
-            releaser->cap = cap;
-        }
-    }
-    if (releaser->count < releaser->cap) /* else memory is short: the server keeps it until the session ends */
-        releaser->handles[releaser->count++] = handle;
+    add(releaser, handle);
     releaser->soon = releaser->soon || soon || releaser->count >= BATCH;
     if (releaser->soon || releaser->count == 1)
         pthread_cond_signal(&releaser->work);
     pthread_mutex_unlock(&releaser->lock);
 }
+
+void releaser_add_later(struct releaser *releaser, uint64_t handle)
+{
+    struct later later = {handle, clock_mono_ns() + RELEASE_LATER_NS};
+
+    pthread_mutex_lock(&releaser->lock);
+    if (releaser->later_count == LATER_MAX)
+        take_first_later(releaser);
+    releaser->later[(releaser->later_first + releaser->later_count++) % LATER_MAX] = later;
+    pthread_cond_signal(&releaser->work);
+    pthread_mutex_unlock(&releaser->lock);
+}
+
+/* ---- the thread ---- */
 
 /* A handle that can't be given back now stays the server's until the session ends: nothing else depends on it. */
 static void send_batch(struct fs *fs, const uint64_t *handles, size_t count)
@@ -53,19 +99,26 @@ static void send_batch(struct fs *fs, const uint64_t *handles, size_t count)
     call_put(fs, call);
 }
 
+static void wait_for_handles(struct releaser *r)
+{
+    int64_t wait = take_due(r, clock_mono_ns());
+
+    while (r->count == 0 && !r->stopping) {
+        if (wait < 0)
+            pthread_cond_wait(&r->work, &r->lock);
+        else
+            timed_wait(&r->work, &r->lock, wait);
+        wait = take_due(r, clock_mono_ns());
+    }
+}
+
 /* Waits for handles, then a moment for more. Their number; 0 at the end. */
 static size_t collect(struct releaser *r, uint64_t *ret_handles)
 {
-    struct timespec until;
-
-    while (r->count == 0 && !r->stopping)
-        pthread_cond_wait(&r->work, &r->lock);
-    clock_gettime(CLOCK_REALTIME, &until);
-    int64_t ns = until.tv_nsec + DELAY_NS;
-    until.tv_sec += ns / NS_PER_SEC;
-    until.tv_nsec = ns % NS_PER_SEC;
-    while (!r->soon && !r->stopping && pthread_cond_timedwait(&r->work, &r->lock, &until) != ETIMEDOUT)
-        ;
+    wait_for_handles(r);
+    int64_t until = clock_mono_ns() + DELAY_NS, now;
+    while (!r->soon && !r->stopping && (now = clock_mono_ns()) < until)
+        timed_wait(&r->work, &r->lock, until - now);
     size_t count = r->count < BATCH ? r->count : BATCH;
     r->count -= count;
     for (size_t i = 0; i < count; i++)
@@ -90,6 +143,8 @@ static void *release(void *arg)
     return NULL;
 }
 
+/* ---- life ---- */
+
 int releaser_new(struct fs *fs, struct releaser **ret_releaser)
 {
     struct releaser *r = calloc(1, sizeof *r);
@@ -98,7 +153,7 @@ int releaser_new(struct fs *fs, struct releaser **ret_releaser)
         return -ENOMEM;
     r->fs = fs;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->work, NULL);
+    cond_init(&r->work);
     int error = pthread_create(&r->thread, NULL, release, r);
     r->runs = error == 0;
     if (error != 0)

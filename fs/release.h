@@ -6,6 +6,9 @@
 #define CAIRN_FS_RELEASE_H
 
 #include "fs/fs.h"
+#include "objstore/base/clock.h"
+
+#define RELEASE_LATER_NS (2 * NS_PER_SEC)
 
 struct releaser;
 
@@ -14,5 +17,7 @@ int releaser_new(struct fs *fs, struct releaser **ret_releaser);
 void releaser_free(struct releaser **releaser);
 /* soon: without waiting for company. Does not block. */
 void releaser_add(struct releaser *releaser, uint64_t handle, bool soon);
+/* After RELEASE_LATER_NS, or sooner when very many wait for that. Does not block. */
+void releaser_add_later(struct releaser *releaser, uint64_t handle);
 
 #endif

@@ -167,8 +167,9 @@ double name_changed(struct request *r, uint64_t dir, struct span name, bool made
 
     changes_name(&r->fs->changes, dir, name);
     dir_changed(r, dir, made ? name : SPAN_EMPTY, attr);
-    if (!made)
-        names_drop(r->fs->names, dir, name);
+    uint64_t gone = made ? 0 : names_drop(r->fs->names, dir, name);
+    if (gone)
+        changes_inode(&r->fs->changes, gone);
     return valid;
 }
 

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "fs/fs.h"
+#include "fs/again.h"
 #include "objstore/base/clock.h"
 
 /* A signal that comes while the server works as usual must not break a call that POSIX says is not interrupted: tools
@@ -58,6 +58,8 @@ void request_end(struct request *r)
 
 void reply_error(fuse_req_t req, int error)
 {
+    if (error == -ESTALE)
+        again_begin(fuse_req_userdata(req), req);
     fuse_reply_err(req, error < 0 ? cairn_errno(error) : 0);
 }
 

@@ -1,31 +1,9 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include "fs/notify.h"
 #include "fs/readahead.h"
 #include "fs/writeback_priv.h"
 #include "objstore/base/log.h"
-
-void timed_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    ns += t.tv_nsec;
-    t.tv_sec += ns / NS_PER_SEC;
-    t.tv_nsec = ns % NS_PER_SEC;
-    pthread_cond_timedwait(cond, lock, &t);
-}
-
-void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t monotonic;
-
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-}
 
 /* ---- the queue of files with something to be sent ---- */
 

@@ -5,6 +5,7 @@
 #ifndef CAIRN_FS_WRITEBACK_PRIV_H
 #define CAIRN_FS_WRITEBACK_PRIV_H
 
+#include "fs/timed.h"
 #include "fs/upload.h"
 #include "fs/writeback.h"
 #include "objstore/base/clock.h"
@@ -45,9 +46,6 @@ struct writeback {
     unsigned threads;
     pthread_t senders[SENDERS];
 };
-
-void timed_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns);
-void cond_init(pthread_cond_t *cond);
 
 /* ---- written.c; the inode's lock is held in every call ---- */
 

@@ -1,9 +1,12 @@
 """Several mounts, and S3, see each other's changes: by push within 100 ms. What this machine adds under load is allowed for."""
+import collections
 import errno
+import multiprocessing
 import os
 import statistics
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -130,6 +133,56 @@ def test_creation_of_what_is_there_already_opens_it(pair):
     fd = os.open(f"{there}/f", os.O_CREAT | os.O_RDWR)  # at once: this kernel still thinks there is none
     assert os.pread(fd, 10, 0) == b"first"
     os.close(fd)
+
+
+def race(seconds, *jobs):
+    """Runs each call again and again in a process of its own: what they ended with, errors by their name."""
+    def work(call, out):
+        counts, end = collections.Counter(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                call()
+            except OSError as e:
+                counts[errno.errorcode[e.errno]] += 1
+            else:
+                counts["done"] += 1
+        out.put(counts)
+
+    fork = multiprocessing.get_context("fork")
+    out = fork.Queue()
+    for call in jobs:
+        fork.Process(target=work, args=(call, out), daemon=True).start()
+    return sum((out.get(timeout=seconds + 60) for _ in jobs), collections.Counter())
+
+
+def test_a_file_that_is_replaced_all_the_time_opens_all_the_time(pair):
+    here, there = pair
+
+    def replace(where):
+        write_file(f"{where}/new-{os.getpid()}", b"x" * 100)
+        os.rename(f"{where}/new-{os.getpid()}", f"{where}/hot")
+
+    def read(where):
+        assert read_file(f"{where}/hot") == b"x" * 100
+
+    replace(here)
+    eventually(lambda: content(f"{there}/hot"))
+    counts = race(3, *(partial(call, where) for call in (replace, read) for where in pair))
+    assert set(counts) == {"done"}, counts
+
+
+def test_a_file_that_comes_and_goes_is_opened_or_made(pair):
+    def make(where):
+        os.close(os.open(f"{where}/f", os.O_CREAT | os.O_RDWR))
+
+    def remove(where):
+        try:
+            os.unlink(f"{where}/f")
+        except FileNotFoundError:
+            pass
+
+    counts = race(3, *(partial(call, where) for call in (make, remove) for where in pair))
+    assert set(counts) == {"done"}, counts
 
 
 # ---- S3 and the mount ----

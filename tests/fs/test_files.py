@@ -261,6 +261,13 @@ def test_times(folder):
     assert before - 1 < os.stat("f").st_mtime < time.time() + 1
 
 
+@pytest.mark.parametrize("seconds,shown", [(2**40, 2**63 - 1), (-2**40, -2**63), (9_223_372_036, 9_223_372_036 * 10**9)])
+def test_times_past_what_can_be_stored_become_the_nearest_that_can(folder, seconds, shown):
+    write_file("f", b"x")
+    subprocess.run(["touch", "-d", f"@{seconds}", "f"], check=True)
+    assert os.stat("f").st_mtime_ns == shown
+
+
 def test_a_time_that_was_seen_does_not_change_when_bytes_are_stored(folder):
     fd = os.open("f", os.O_WRONLY | os.O_CREAT)
     os.write(fd, b"x" * 1000)

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from mount import eventually
 from test_files import expect, read_file, write_file
 
 
@@ -38,6 +39,28 @@ def test_directories(folder, daemon, bucket, name):
         os.open("g", os.O_WRONLY)
     with expect(errno.EISDIR):
         os.unlink("g")
+
+
+@pytest.mark.parametrize("how", ["rmdir", "rename", "rmdir elsewhere"])
+def test_a_directory_that_is_removed_stays_to_who_has_it_open(folder, other, name, how):
+    os.mkdir("d")
+    write_file("d/f", b"")
+    inode = os.stat("d").st_ino
+    fd = os.open("d", os.O_RDONLY)
+    os.unlink("d/f")
+    if how == "rmdir":
+        os.rmdir("d")
+    elif how == "rename":
+        os.mkdir("e")
+        os.rename("e", "d")
+    else:
+        eventually(lambda: not os.path.exists(other / f"{name}/d/f"))
+        os.rmdir(other / f"{name}/d")
+    eventually(lambda: os.fstat(fd).st_nlink == 0)
+    assert os.fstat(fd).st_ino == inode and os.listdir(fd) == []
+    with pytest.raises(OSError):
+        os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=fd)
+    os.close(fd)
 
 
 def test_names_up_to_their_limit(folder):

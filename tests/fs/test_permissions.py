@@ -1,11 +1,13 @@
 """Who may do what: the kernel checks, by what is stored."""
 import errno
+import mmap
 import os
 import stat
+import struct
 
 import pytest
 
-from test_files import write_file
+from test_files import KEEP_SIZE, PUNCH_HOLE, fallocate, write_file
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become others")
 SOMEBODY, OTHER = 12345, 23456
@@ -82,7 +84,7 @@ def test_sticky_directories(folder):
     assert as_user(SOMEBODY, SOMEBODY, lambda: os.unlink(path)) == 0
 
 
-@pytest.mark.parametrize("how", ["write", "truncate", "open", "chown"])
+@pytest.mark.parametrize("how", ["write", "append", "direct", "copy", "punch", "truncate", "open", "chown"])
 def test_set_user_id_goes_when_others_change_the_file(folder, how):
     write_file("f", b"program")
     os.chmod("f", 0o6777)
@@ -92,6 +94,20 @@ def test_set_user_id_goes_when_others_change_the_file(folder, how):
         if how == "write":
             fd = os.open(path, os.O_WRONLY)
             os.write(fd, b"x")
+            os.close(fd)
+        elif how == "append":
+            write_file(path, b"x", os.O_WRONLY | os.O_APPEND)
+        elif how == "direct":
+            fd = os.open(path, os.O_WRONLY | os.O_DIRECT)
+            os.write(fd, mmap.mmap(-1, 4096))
+            os.close(fd)
+        elif how == "copy":
+            fd = os.open(path, os.O_RDWR)
+            os.copy_file_range(fd, fd, 3, 0, 4)
+            os.close(fd)
+        elif how == "punch":
+            fd = os.open(path, os.O_RDWR)
+            fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 0, 3)
             os.close(fd)
         elif how == "truncate":
             os.truncate(path, 3)
@@ -103,6 +119,16 @@ def test_set_user_id_goes_when_others_change_the_file(folder, how):
     else:
         assert as_user(SOMEBODY, SOMEBODY, change) == 0
     assert stat.S_IMODE(os.stat("f").st_mode) == 0o777
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_WRONLY | os.O_APPEND])
+def test_capabilities_go_with_the_bytes_they_were_given_to(folder, flags):
+    write_file("f", b"program")
+    version_2, effective, chown = 0x02000000, 1, 1
+    os.setxattr("f", "security.capability", struct.pack("<5I", version_2 | effective, chown, 0, 0, 0))
+    os.setxattr("f", "trusted.other", b"stays")
+    write_file("f", b"x", flags)
+    assert os.listxattr("f") == ["trusted.other"]
 
 
 def test_owners_change_what_is_theirs(folder):
