@@ -58,7 +58,7 @@ static int set_endpoint(struct s3_client *c, const char *endpoint, const char *s
 static int set_credentials(struct s3_client *c, const struct s3_client_options *o)
 {
     const char *region = o->region ? o->region : "us-east-1";
-    if (!is_word(region) || (o->access_key && !is_word(o->access_key)))
+    if (!is_word(region) || (o->access_key && (!is_word(o->access_key) || !o->secret)))
         return -EINVAL;
     if (!(c->region = strdup(region)))
         return -ENOMEM;

@@ -30,8 +30,8 @@ struct s3_client_options {
     size_t idle_max;            /* connections kept open when idle; 0: 32 */
 };
 
-/* 0; -EINVAL for an endpoint that is none of the forms above, a sign_host that is no host[:port], an access key or
- * region with blanks; -ENOMEM. Strings are copied. */
+/* 0; -EINVAL for an endpoint that is none of the forms above, a sign_host that is no host[:port], an access key
+ * without a secret, a key or region with blanks; -ENOMEM. Strings are copied. */
 int s3_client_new(const struct s3_client_options *options, struct s3_client **ret_client);
 /* No request may be under way. Accepts NULL. */
 void s3_client_free(struct s3_client **client);

@@ -307,6 +307,7 @@ Test(fs_channel, options_that_make_no_sense_are_refused)
         {.endpoint = "http://host", .sign_host = ""},
         {.endpoint = "http://host", .sign_host = "host\r\nX: y"},
         {.endpoint = "http://host", .region = "us east"},
+        {.endpoint = "http://host", .access_key = "a"},
         {.endpoint = "http://host", .access_key = "a\nb", .secret = "s"},
     };
     for (size_t i = 0; i < COUNT(bad); i++)
