@@ -40,12 +40,12 @@ struct index_trail_head {
     char magic[8];
     uint64_t epoch;
     uint64_t sequence;
-    uint64_t previous; /* sequence of the entry before it, so that an old one can't stand in for one that was lost */
+    uint64_t previous; /* check of the entry before it, so that an old one can't stand in for one that was lost */
     uint64_t len;      /* of the redo */
     uint64_t check;    /* XXH3 of the redo, seed XXH3 of the fields above */
 };
 
-#define INDEX_TRAIL_MAGIC "CAIRNTRL"
+#define INDEX_TRAIL_MAGIC "CAIRNTR2"
 
 _Static_assert(sizeof(struct index_redo_head) == 8, "on-disk layout");
 _Static_assert(sizeof(struct index_trail_head) == 48, "on-disk layout");

@@ -36,7 +36,7 @@ struct reader {
     int file;
     uint64_t off; /* of the next entry */
     bool started; /* an entry was read: */
-    uint64_t epoch, sequence;
+    uint64_t epoch, sequence, check;
     struct redo redo;
 };
 
@@ -80,13 +80,14 @@ static bool read_entry(struct reader *r)
     if (!read_exactly(r->file, &head, sizeof(head), r->off) || memcmp(head.magic, INDEX_TRAIL_MAGIC, 8) != 0)
         return false;
     uint64_t epoch = le64toh(head.epoch), sequence = le64toh(head.sequence);
-    if (r->started && (epoch < r->epoch || le64toh(head.previous) != r->sequence))
+    if (r->started && (epoch < r->epoch || le64toh(head.previous) != r->check))
         return false;
     if (!read_redo(r, &head))
         return false;
     r->started = true;
     r->epoch = epoch;
     r->sequence = sequence;
+    r->check = le64toh(head.check);
     r->off += sizeof(head) + r->redo.bytes.len;
     return true;
 }
@@ -109,14 +110,15 @@ static bool entry_is(const struct reader *r, const struct meta *meta)
     return r->epoch == meta->epoch && r->sequence == meta->sequence;
 }
 
-/* The end of the entry with the database's own commit, or 0. */
-static uint64_t find_own(struct replica *replica, const char *name)
+/* The end of the entry with the database's own commit, and its check; or 0. */
+static uint64_t find_own(struct replica *replica, const char *name, uint64_t *ret_check)
 {
     struct reader r;
     uint64_t end = 0;
     if (reader_open(&r, replica, name))
         while (!end && read_entry(&r))
             end = entry_is(&r, &replica->meta) ? r.off : 0;
+    *ret_check = r.check;
     reader_close(&r);
     return end;
 }
@@ -146,13 +148,13 @@ static uint64_t limit_for(const struct replica *replica)
     return share < TRAIL_LEAST ? TRAIL_LEAST : share > TRAIL_MOST ? TRAIL_MOST : share;
 }
 
-static bool trail_open_file(struct replica *replica, int flags, uint64_t end, uint64_t sequence)
+static bool trail_open_file(struct replica *replica, int flags, uint64_t end, uint64_t check)
 {
     struct trail *trail = &replica->trail;
     trail->file = openat(replica->folder, TRAIL, O_WRONLY | O_CLOEXEC | flags, FILE_MODE);
     trail->limit = limit_for(replica);
     trail->end = trail->end_added = end;
-    trail->sequence = trail->sequence_added = sequence;
+    trail->check = trail->check_added = check;
     return trail->file >= 0;
 }
 
@@ -168,21 +170,20 @@ void trail_restart(struct replica *replica)
 
 void trail_open(struct replica *replica)
 {
-    uint64_t end = find_own(replica, TRAIL);
-    if (!end && (end = find_own(replica, TRAIL_OLDER)))
+    uint64_t check, end = find_own(replica, TRAIL, &check);
+    if (!end && (end = find_own(replica, TRAIL_OLDER, &check)))
         if (renameat(replica->folder, TRAIL_OLDER, replica->folder, TRAIL) < 0)
             end = 0; /* what stood there has commits that the database has not */
-    if (!end || !trail_open_file(replica, 0, end, replica->meta.sequence) ||
-        ftruncate(replica->trail.file, (off_t)end) < 0)
+    if (!end || !trail_open_file(replica, 0, end, check) || ftruncate(replica->trail.file, (off_t)end) < 0)
         trail_restart(replica);
 }
 
 static void put_aside(struct replica *replica)
 {
-    uint64_t sequence = replica->trail.sequence;
+    uint64_t check = replica->trail.check;
     trail_close(replica);
     if (renameat(replica->folder, TRAIL, replica->folder, TRAIL_OLDER) < 0 ||
-        !trail_open_file(replica, O_CREAT | O_EXCL, 0, sequence))
+        !trail_open_file(replica, O_CREAT | O_EXCL, 0, check))
         trail_drop(replica);
 }
 
@@ -196,7 +197,7 @@ void trail_add(struct replica *replica, uint64_t epoch, uint64_t sequence, const
     struct index_trail_head head = {
         .epoch = htole64(epoch),
         .sequence = htole64(sequence),
-        .previous = htole64(trail->sequence_added),
+        .previous = htole64(trail->check_added),
         .len = htole64(redo->bytes.len),
     };
     memcpy(head.magic, INDEX_TRAIL_MAGIC, sizeof(head.magic));
@@ -208,7 +209,7 @@ void trail_add(struct replica *replica, uint64_t epoch, uint64_t sequence, const
         return;
     }
     trail->end_added += (uint64_t)want;
-    trail->sequence_added = sequence;
+    trail->check_added = le64toh(head.check);
 }
 
 void trail_settle(struct replica *replica, bool made)
@@ -216,10 +217,10 @@ void trail_settle(struct replica *replica, bool made)
     struct trail *trail = &replica->trail;
     if (made) {
         trail->end = trail->end_added;
-        trail->sequence = trail->sequence_added;
+        trail->check = trail->check_added;
     } else {
         trail->end_added = trail->end;
-        trail->sequence_added = trail->sequence;
+        trail->check_added = trail->check;
     }
 }
 
@@ -241,7 +242,7 @@ static int apply_file(struct catch_up *c, const char *name)
     if (reader_open(&r, c->from, name)) {
         r.started = c->last.started;
         r.epoch = c->last.epoch;
-        r.sequence = c->last.sequence;
+        r.check = c->last.check;
         while (rc == 0 && !c->arrived && read_entry(&r)) {
             if (c->found)
                 rc = lmdb_error(replica_redo(c->to, c->txn, &r.redo));

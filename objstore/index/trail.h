@@ -6,7 +6,8 @@
  * copy is made as if there were none. An entry counts only when the database says that its commit was made: the trail
  * is cut after the entry that has the database's own (epoch, sequence), and dropped when there is none. Since no two
  * contents bear the same (epoch, sequence), a replica whose last commit is an entry of another's trail lacks exactly
- * what follows there.
+ * what follows there. Each entry holds the check of the one before it: a power cut may bring back sectors of entries
+ * that were cut off and written over since, whole ones with a sequence that fits.
  *
  * Used by the thread that commits the replica. A trail that can't be written is given up until the next start.
  */
@@ -22,9 +23,9 @@ struct meta;
 struct trail {
     int file;                           /* -1: none */
     uint64_t end;                       /* of the entries whose commits were made */
-    uint64_t sequence;                  /* of the last of them */
+    uint64_t check;                     /* of the last of them */
     uint64_t limit;                     /* a file is put aside at this length */
-    uint64_t end_added, sequence_added; /* … and of those whose commits are about to be */
+    uint64_t end_added, check_added;    /* … and of those whose commits are about to be */
 };
 
 /* Opens the trail of a database that was just opened; cuts it, or drops it. */

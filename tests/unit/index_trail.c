@@ -171,6 +171,99 @@ Test(index_trail, a_damaged_one_is_never_believed)
     expect_on_2("k", 11);
 }
 
+/* ---- loss of power ---- */
+
+/* Its entry, and that of the start before it, are as long as those of put_p and put_q. */
+static int put_pair(struct index_txn *txn, void *arg)
+{
+    char p[41], q[42];
+    snprintf(p, sizeof(p), "%040d", *(int *)arg);
+    snprintf(q, sizeof(q), "%041d", *(int *)arg);
+    int rc = index_put(txn, SPAN_LIT("p"), span_cstr(p));
+    return rc < 0 ? rc : index_put(txn, SPAN_LIT("q"), span_cstr(q));
+}
+
+static int put_p(struct index_txn *txn, void *arg)
+{
+    return index_put(txn, SPAN_LIT("p"), span_cstr(arg));
+}
+
+static int put_q(struct index_txn *txn, void *arg)
+{
+    return index_put(txn, SPAN_LIT("q"), span_cstr(arg));
+}
+
+static void apply(index_mutation *fn, void *arg)
+{
+    cr_assert_eq(index_apply(index_, fn, arg, INDEX_DURABLE), 0);
+}
+
+struct bytes {
+    char name[256], bytes[4096];
+    long from, len;
+};
+
+static void take(struct bytes *ret, size_t i, long from, long end)
+{
+    trail_name(i, ret->name);
+    ret->from = from;
+    ret->len = end - from;
+    FILE *f = fopen(ret->name, "r");
+    fseek(f, from, SEEK_SET);
+    cr_assert_eq(fread(ret->bytes, 1, (size_t)ret->len, f), ret->len);
+    fclose(f);
+}
+
+static void bring_back(const struct bytes *bytes)
+{
+    FILE *f = fopen(bytes->name, "r+");
+    fseek(f, bytes->from, SEEK_SET);
+    cr_assert_eq(fwrite(bytes->bytes, 1, (size_t)bytes->len, f), bytes->len);
+    fclose(f);
+}
+
+static void save_database(size_t i, bool back)
+{
+    char copy[256];
+    snprintf(copy, sizeof(copy), "%s.saved", fixture_database(i));
+    fixture_copy_file(back ? copy : fixture_database(i), back ? fixture_database(i) : copy);
+}
+
+/* Two commits are lost with the power, their entries are cut off, and after the next start others come to the same
+ * place: their bytes are as many, their sequences follow. A second cut brings the old bytes back. */
+Test(index_trail, entries_of_lost_commits_that_come_back_are_not_believed)
+{
+    struct bytes old[2];
+    long begin[2];
+    int made = 2222;
+    reopen(0);
+    put("k", 1);
+    reopen(1u << 2);
+    for (size_t i = 0; i < 2; i++) {
+        save_database(i, false);
+        trail_name(i, old[i].name);
+        begin[i] = length(old[i].name);
+    }
+    apply(put_p, "1111");
+    apply(put_q, "1111");
+    index_close(&index_);
+    for (size_t i = 0; i < 2; i++) {
+        take(&old[i], i, begin[i], length(old[i].name));
+        save_database(i, true);
+    }
+    reopen(1u << 2);
+    apply(put_pair, &made);
+    cr_assert_eq(length(old[0].name), begin[0] + old[0].len);
+    put("z", 1);
+    index_close(&index_);
+    for (size_t i = 0; i < 2; i++)
+        bring_back(&old[i]);
+    reopen(0);
+    expect_on_2("p", 2222);
+    cr_expect_eq(fixture_get(index_, "q"), 2222);
+    cr_expect_eq(fixture_get(index_, "z"), 1);
+}
+
 static int put_much(struct index_txn *txn, void *arg)
 {
     char key[32];
