@@ -10,8 +10,8 @@
  * the same before the Nth change or sync from now
  *   end          unmounts and ends, as the end of its input does. Without a cut everything stays
  *
- * Nothing is ever written back on its own, so a mount behaves as a disk that is slow beyond all bounds. A sync takes
- * SYNC_US, and covers what was written before it began. The kernel's page cache writes through (no FUSE write-back), so
+ * Nothing is ever written back on its own, so a mount behaves as a disk that is slow beyond all bounds. A sync takes its
+ * time, one in SLOW_ONE much more of it, and covers what was written before it began. The kernel's page cache writes through (no FUSE write-back), so
  * mmap and pwrite agree as on any file system. A write to an O_DSYNC descriptor is durable for its pages; an fsync of
  * such a descriptor may be the kernel's own, behind a write, and says nothing about the rest of the file.
  */
@@ -34,7 +34,7 @@
 
 #include "tests/support/volatile_log.h"
 
-enum { DRIVES_MAX = 16, SYNC_US = 300, WRITE_MAX = 1 << 20 };
+enum { DRIVES_MAX = 16, SYNC_US = 200, SLOW_SYNC_US = 5000, SLOW_ONE = 16, WRITE_MAX = 1 << 20 };
 
 struct drive {
     struct volatile_log *log;
@@ -396,7 +396,7 @@ static int sync_begin(uint64_t *ret_mark)
         return r;
     *ret_mark = volatile_log_mark(here()->log);
     end();
-    usleep(SYNC_US);
+    usleep(random() % SLOW_ONE ? SYNC_US : SLOW_SYNC_US);
     return begin();
 }
 

@@ -1,6 +1,7 @@
 """A daemon over drives whose power can be cut, clients that work on it by S3 and in a mount, and what each of them was promised."""
 import os
 import random
+import shutil
 import subprocess
 import time
 
@@ -13,6 +14,7 @@ from worker import ProcessWorker, ThreadWorker
 
 BUCKET = "power"
 WORK_SECONDS, START_SECONDS = 60, 60
+ROUNDS_KEPT = 4
 FOLDER = "mounted"  # of the bucket: the mount's
 
 
@@ -43,8 +45,13 @@ class Rig:
 
     def start(self, without=()):
         self.switch_on(without)
-        self.daemon.start("live" if len(without) == self.parity > 0 else "ready")
+        self.daemon.start("ready" if self.writable(without) else "live")
         return self
+
+    def writable(self, without):
+        """Whether the drives that are left are a write quorum: k, or k + 1 where k = m."""
+        data = len(self.power.drives) - self.parity
+        return len(self.power.drives) - len(without) >= data + (data == self.parity)
 
     def die(self, seed):
         """The machine loses its power."""
@@ -148,6 +155,22 @@ class Rig:
         done = subprocess.run([program("tests/crash/store_check"), *self.daemon.drives], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
+    def retire(self, rounds):
+        """What clients of earlier rounds have made is deleted, but of the last so many rounds."""
+        old = {f"r{number}" for number in range(self.round - rounds)}
+        client = Client(self.daemon, BUCKET)
+        for actor in self.writers + self.races:
+            if actor.name.partition("/")[0] in old:
+                for key in sorted(actor.keys()):
+                    client.ask("DELETE", key)
+        client.close()
+        with Mount(self.daemon, BUCKET) as mount:
+            for actor in self.programs:
+                if actor.begun and actor.name.partition("-")[0] in old:
+                    shutil.rmtree(os.path.join(mount / FOLDER, actor.name), ignore_errors=True)
+        self.writers, self.races = ([actor for actor in actors if actor.name.partition("/")[0] not in old] for actors in (self.writers, self.races))
+        self.programs = [actor for actor in self.programs if actor.name.partition("-")[0] not in old]
+
     def __enter__(self):
         return self
 
@@ -169,6 +192,8 @@ def survives_cuts(rig, rounds, ops=3000):
         lose_drives(rig)
         rig.start()
         rig.check()
+        if rig.round > ROUNDS_KEPT:
+            rig.retire(ROUNDS_KEPT)
     rig.daemon.stop()
     rig.check_store()
 
@@ -180,7 +205,7 @@ def lose_drives(rig):
     without = rig.random.sample(range(len(rig.power.drives)), rig.random.randint(1, rig.parity))
     print(f"without drives {without}")
     rig.start(without)
-    if len(without) < rig.parity:
+    if rig.writable(without):
         rig.check()
     else:
         rig.check_objects(settle=False)

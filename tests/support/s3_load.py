@@ -105,7 +105,7 @@ class Writer:
     """Every kind of change to a few keys."""
 
     gone = GONE + (Refused,)
-    keys = 12
+    COUNT = 12
 
     def __init__(self, daemon, bucket, name, seed):
         self.client, self.name, self.random = Client(daemon, bucket), name, random.Random(seed)
@@ -120,8 +120,11 @@ class Writer:
         getattr(self, kind)()
         self.acknowledged += 1
 
+    def keys(self):
+        return [f"{self.name}/{i:02d}" for i in range(self.COUNT)]
+
     def key(self):
-        return f"{self.name}/{self.random.randrange(self.keys):02d}"
+        return self.random.choice(self.keys())
 
     def live(self):
         """A key that is there, or else one that is put first."""
@@ -209,7 +212,7 @@ class Writer:
     def check(self, settle=True):
         """After a crash: everything is as it may be; key → Value, of what is found. settle: that must be found from now on."""
         doubted = {key for wanted in self.doubt for key in wanted}
-        found = {f"{self.name}/{i:02d}": self.client.get(f"{self.name}/{i:02d}") for i in range(self.keys)}
+        found = {key: self.client.get(key) for key in self.keys()}
         for key in found.keys() - doubted:
             assert found[key] == self.known.get(key), f"{key} is {found[key]}, acknowledged was {self.known.get(key)}"
         for wanted in self.doubt:
