@@ -82,7 +82,7 @@ def test_a_mountpoint_is_a_directory(daemon, bucket, tmp_path):
 
 def test_remounting_by_mount_is_refused_in_words(daemon, bucket, point):
     """mount(8) finds the program by the type that the mount table shows."""
-    assert cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point).returncode == 0
+    assert cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon)).returncode == 0
     with open("/proc/self/mounts") as mounts:
         kind = next(line.split()[2] for line in mounts if line.split()[1] == point)
     assert kind == "fuse.cairnfs"
@@ -90,13 +90,13 @@ def test_remounting_by_mount_is_refused_in_words(daemon, bucket, point):
 
 
 def test_what_a_killed_mount_left_is_taken_away(daemon, bucket, point):
-    process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f"], env=daemon.environment())
+    process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f", *trusting(daemon)], env=daemon.environment())
     eventually(lambda: os.path.ismount(point))
     process.kill()
     process.wait()
     with expect(errno.ENOTCONN):
         os.statvfs(point)
-    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point)
+    run = cairnfs(daemon, f"{daemon.endpoint}/{bucket}", point, *trusting(daemon))
     assert run.returncode == 0, run.stderr
     os.listdir(point)
     unmount(point)
@@ -106,7 +106,7 @@ def test_what_a_killed_mount_left_is_taken_away(daemon, bucket, point):
 def test_a_mount_may_be_killed_at_once(daemon, bucket, point):
     """Also while it waits for its own first answer: neither it nor who uses the mount hangs."""
     for _ in range(20):
-        process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f"], env=daemon.environment())
+        process = subprocess.Popen([program("cairnfs"), f"{daemon.endpoint}/{bucket}", point, "-f", *trusting(daemon)], env=daemon.environment())
         eventually(lambda: os.path.ismount(point))
         process.kill()
         process.wait(20)

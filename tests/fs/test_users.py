@@ -17,7 +17,7 @@ test -e $TOP/fuse || mknod -m 666 $TOP/fuse c 10 229
 mount --bind $TOP/fuse /dev/fuse
 cp /etc/fuse.conf $TOP/fuse.conf && echo "$CONF" >> $TOP/fuse.conf && mount --bind $TOP/fuse.conf /etc/fuse.conf
 as() { who=$1; shift; setpriv --reuid=$who --regid=$who --clear-groups "$@"; }
-cairnfs() { as $ME $TOP/cairnfs "$@"; }
+cairnfs() { as $ME $TOP/cairnfs "$@" $TRUST; }
 """
 ME, OTHER = "65534", "1"  # nobody and daemon: fusermount3 wants users with a name
 
@@ -30,7 +30,8 @@ def run(daemon, bucket):
     shutil.copy(program("cairnfs"), top)
     os.mkdir(f"{top}/mnt")
     os.chown(f"{top}/mnt", int(ME), int(ME))
-    env = dict(daemon.environment(), TOP=top, ME=ME, OTHER=OTHER, SOURCE=f"{daemon.endpoint}/{bucket}", M=f"{top}/mnt")
+    trust = f"-o ca_file={shutil.copy(daemon.ca, top)}" if daemon.ca else ""
+    env = dict(daemon.environment(), TRUST=trust, TOP=top, ME=ME, OTHER=OTHER, SOURCE=f"{daemon.endpoint}/{bucket}", M=f"{top}/mnt")
 
     def run(script, conf=""):
         script = PROLOGUE + script + "\nas $ME fusermount3 -u $M"
@@ -79,7 +80,7 @@ def test_a_mountpoint_of_others_is_refused(run):
 
 def test_what_a_killed_mount_of_a_user_left_is_taken_away(run):
     assert run("""
-        setpriv --reuid=$ME --regid=$ME --clear-groups $TOP/cairnfs $SOURCE $M -f & pid=$!
+        setpriv --reuid=$ME --regid=$ME --clear-groups $TOP/cairnfs $SOURCE $M -f $TRUST & pid=$!
         until grep -q $M /proc/mounts || ! kill -0 $pid; do :; done
         kill -9 $pid
         wait $pid
