@@ -109,7 +109,7 @@ struct index_stats {    /* since index_open */
     uint64_t mutations; /* that ran, whatever they answered */
     uint64_t commits;
     uint64_t failures; /* commits that failed */
-    bool writable;
+    bool writable;     /* else the next start may find another state than this one, or more than it shows */
 };
 
 struct index_options {

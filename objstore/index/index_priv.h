@@ -171,7 +171,8 @@ struct index {
     size_t tree_pages; /* … and its pages, */
     size_t pages_left; /* … and what may be written on each replica without another look */
     struct meta meta;  /* of the last attempt to commit: a failed one uses up its sequence */
-    atomic_bool gone;  /* a commit is on fewer than W replicas: nothing is written until the next start */
+    atomic_bool gone;  /* a commit is on fewer than W replicas, or no epoch has begun: nothing is written until the
+                          next start, and no replica rejoins to make a quorum */
     pthread_t writer;
     bool running;
 

@@ -241,6 +241,8 @@ static int renew(struct index *index, size_t map_size)
     copy_all(index, best_of(index), map_size); /* which may be one that has just caught up, when the first is spoiled */
     if (good_count(index) >= index->write_quorum)
         begin_epoch(index, epoch);
+    else
+        index->gone = true;
     return 0;
 }
 

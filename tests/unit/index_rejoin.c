@@ -201,6 +201,40 @@ Test(index_rejoin, a_drive_that_stays_broken_is_tried_again_and_harms_nothing)
     expect_on_each(3, "k", 199);
 }
 
+/* Four replicas, of which the last commit is on one, and that one is away when the others are opened: two of them for
+ * reading, the third when there is room for its copy. Were it to make a quorum then, its first commit would bear the
+ * number of the one that is away. */
+Test(index_rejoin, it_makes_no_quorum_of_an_index_that_was_opened_for_reading)
+{
+    char command[256], saved[256];
+    index_ = fixture_open(4);
+    put("k", 1);
+    for (size_t i = 1; i < 4; i++) {
+        snprintf(saved, sizeof(saved), "%s.saved", fixture_database(i));
+        fixture_copy_file(fixture_database(i), saved);
+    }
+    put("k", 2);
+    index_close(&index_);
+    for (size_t i = 1; i < 4; i++) {
+        snprintf(saved, sizeof(saved), "%s.saved", fixture_database(i));
+        fixture_copy_file(i < 3 ? saved : "/dev/null", fixture_database(i));
+    }
+    snprintf(command, sizeof(command), "mkdir %s/data.mdb.new", fixture_replica(3));
+    cr_assert_eq(system(command), 0);
+    fixture_rejoin_after(1);
+    cr_assert_eq(fixture_open_without(4, 1, &index_), 0);
+    cr_expect_eq(fixture_get(index_, "k"), 1);
+    snprintf(command, sizeof(command), "rmdir %s/data.mdb.new", fixture_replica(3));
+    cr_assert_eq(system(command), 0);
+    for (int i = 0; i < 100; i++, usleep(1000))
+        cr_assert_eq(fixture_put(index_, "k", 3, INDEX_DURABLE), CAIRN_EQUORUM);
+    index_close(&index_);
+    index_ = fixture_open(4);
+    cr_expect_eq(fixture_get(index_, "k"), 2);
+    put("k", 4);
+    expect_on_each(4, "k", 4);
+}
+
 Test(index_rejoin, closing_breaks_it_off)
 {
     for (int i = 0; i < 20; i++) {
