@@ -259,6 +259,10 @@ void damage_tell(void *arg);
 
 /* ---- recovery (recover.c) ---- */
 
+/* Whether what the index does not know may be taken from the drives. Not while it only reads: it may lack the last
+ * commit, or show one that the next start won't have. */
+bool data_may_discard(struct data *data);
+
 int data_recover(struct data *data);
 /* Punches the gaps of a sealed segment on the drives that are back, and records that. */
 int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record);

@@ -330,6 +330,8 @@ int reclaim_pass(struct data *data)
     int result = 0;
 
     atomic_store(&data->keeper.pins_block, false);
+    if (!data_may_discard(data))
+        return CAIRN_EQUORUM;
     for (;;) {
         int count = freed_find(data, &from, batch, &sequence);
         if (count <= 0)

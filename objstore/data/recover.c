@@ -117,6 +117,14 @@ static int visit_segment(void *arg, const char *name)
     return ids_add(half ? &listing->halves : &listing->files, id);
 }
 
+bool data_may_discard(struct data *data)
+{
+    struct index_stats stats;
+
+    index_stats(data->index, &stats);
+    return stats.writable;
+}
+
 static int halves_remove(struct drive *drive, const struct ids *halves)
 {
     int r = 0;
@@ -134,6 +142,7 @@ static int halves_remove(struct drive *drive, const struct ids *halves)
 static int place_look(struct erasure_set *set, struct drive *drive, const struct ids *known, struct ids *ret_files)
 {
     struct listing listing = {0};
+    bool discard = data_may_discard(set->data);
     int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &listing);
 
     for (size_t i = 0; r == 0 && i < listing.files.count; i++)
@@ -144,7 +153,7 @@ static int place_look(struct erasure_set *set, struct drive *drive, const struct
     for (size_t i = 0; r == 0 && i < listing.files.count; i++) {
         char name[SEGMENT_NAME_MAX];
 
-        if (ids_have(known, listing.files.at[i]))
+        if (!discard || ids_have(known, listing.files.at[i]))
             continue;
         segment_name(listing.files.at[i], name);
         r = drive_unlink(drive, name);
@@ -211,7 +220,7 @@ int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_r
     struct fresh fresh = {.id = id};
     uint32_t back = record->stale & drive_set_online(set->drives);
 
-    if (back)
+    if (back && data_may_discard(set->data))
         fresh.places = segment_punch_gaps(set, id, record->size, back);
     return fresh.places ? index_apply(set->data->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
 }

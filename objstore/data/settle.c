@@ -1,10 +1,12 @@
 /*
  * The end of a segment's open life, and giving back what no blob has.
  *
- * Order of settling: gaps punched and the files cut behind the last blob → synced on each drive → recorded as sealed. A
- * crash before the record leaves it open, and the next start settles it again; a drive that is away or fails is
- * recorded as stale, and its gaps are punched when it is back. Without a blob: the record is deleted durably → the
- * files are removed; after a crash between the two, files without a record are removed at the next start.
+ * Order of settling: a commit → gaps punched and the files cut behind the last blob → synced on each drive → recorded
+ * as sealed. The commit changes nothing. But the commit of a blob may have failed, and so its range look like a gap,
+ * and yet be found by the next start on a replica: until a later one is durable. A crash before the record leaves it
+ * open, and the next start settles it again; a drive that is away or fails is recorded as stale, and its gaps are
+ * punched when it is back. Without a blob: the record is deleted durably → the files are removed; after a crash between
+ * the two, files without a record are removed at the next start.
  */
 #include <errno.h>
 
@@ -186,22 +188,34 @@ static int record_removed(struct index_txn *txn, void *arg)
     return record_drop(txn, key_id(TAG_SEGMENT, s->id));
 }
 
+static int record_kept(struct index_txn *txn, void *arg)
+{
+    struct sealing *s = arg;
+    struct segment_record record;
+    int r = segment_get_record(txn, s->id, &record);
+
+    return r < 0 ? r : segment_put_record(txn, s->id, &record);
+}
+
 static int settle_used(struct erasure_set *set, uint64_t id, const struct segment_record *record)
 {
-    struct segment *segment = segment_get(set, id);
+    struct sealing sealing = {.id = id};
+    int r = index_apply(set->data->index, record_kept, &sealing, INDEX_DURABLE);
+    struct segment *segment = r < 0 ? NULL : segment_get(set, id);
     uint32_t all = (1u << set->n) - 1, good = 0, absent = 0;
     uint64_t end = 0;
 
     if (!segment)
-        return -ENOMEM;
-    int r = segment_clear(segment, record->size, drive_set_online(set->drives), &end, &good);
+        return r < 0 ? r : -ENOMEM;
+    r = segment_clear(segment, record->size, drive_set_online(set->drives), &end, &good);
     if (r == 0)
         good = segment_cut_all(segment, good, end);
     pthread_mutex_lock(&segment->lock);
     absent = segment->absent & all;
     pthread_mutex_unlock(&segment->lock);
     segment_put(&segment);
-    struct sealing sealing = {.id = id, .size = end, .stale = all & ~good};
+    sealing.size = end;
+    sealing.stale = all & ~good;
     if (r == 0)
         r = index_apply(set->data->index, record_sealed, &sealing, INDEX_DURABLE);
     return r < 0 ? r : lacks_add(set, id, record->live, absent);

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cairn import Daemon, program
 from mount import Mount
+from test_kill import read
 
 SIZES = {"inline": 5000, "small": 70_000, "stripe": 1 << 20, "odd": 3_333_333, "big": 9 << 20}
 
@@ -218,6 +219,32 @@ def test_a_damaged_superblock_is_told(filled, drives):
         filled.stop()
         said = filled.log()
     assert filled.drives[0] in said and "superblock" in said
+
+
+def test_a_start_that_only_reads_takes_nothing_from_the_drives():
+    """Of two drives one is away, and with it the commits that the other does not know of: what that one has of their bytes must stay."""
+    daemon = Daemon(drives=2)
+    index = os.path.join(daemon.drives[1], "index", "data.mdb")
+    try:
+        s3 = daemon.start().s3
+        s3.create_bucket(Bucket="bkt")
+        s3.put_object(Bucket="bkt", Key="known", Body=b"a" * 100_000)
+        shutil.copy(index, index + ".before")
+        s3.put_object(Bucket="bkt", Key="key", Body=b"b" * 100_000)
+        daemon.kill()
+        os.rename(index + ".before", index)
+        hide(daemon.drives[0])
+        s3 = daemon.start("live").s3
+        assert read(s3, "known") == b"a" * 100_000 and read(s3, "key") is None
+        daemon.stop()
+        show(daemon.drives[0])
+        assert read(daemon.start().s3, "key") == b"b" * 100_000
+        daemon.stop()
+        hide(daemon.drives[0])
+        assert read(daemon.start("live").s3, "key") == b"b" * 100_000
+        daemon.stop()
+    finally:
+        daemon.remove()
 
 
 def test_a_damaged_index_replica_is_replaced(filled):

@@ -1,9 +1,7 @@
 #include "tests/support/index_fixture.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +9,9 @@
 #include <unistd.h>
 
 #include "objstore/base/clock.h"
+#include "tests/support/descriptors.h"
 
-enum { PATH_LEN = 128, LINK_LEN = 512 };
+enum { PATH_LEN = 128 };
 
 static char folder[64];
 static char replicas[FIXTURE_REPLICAS][PATH_LEN];
@@ -141,42 +140,16 @@ size_t fixture_count(struct index *index)
 
 /* ---- faults ---- */
 
-static void replace_descriptor(int fd, const char *path)
-{
-    int other = open(path, O_RDWR | O_CLOEXEC);
-    if (other < 0)
-        other = open(path, O_RDONLY | O_CLOEXEC);
-    cr_assert_geq(other, 0);
-    cr_assert_eq(dup2(other, fd), fd);
-    close(other);
-}
-
 static int replaced[FIXTURE_REPLICAS][16];
 static int replaced_count[FIXTURE_REPLICAS];
-
-static void find_descriptors(size_t i)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *entry;
-    char path[LINK_LEN], target[LINK_LEN];
-    replaced_count[i] = 0;
-    while ((entry = readdir(dir))) {
-        snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
-        ssize_t len = readlink(path, target, sizeof(target) - 1);
-        target[len < 0 ? 0 : len] = 0;
-        if (strcmp(target, databases[i]) == 0)
-            replaced[i][replaced_count[i]++] = atoi(entry->d_name);
-    }
-    closedir(dir);
-}
 
 void fixture_replace_files(size_t i, const char *path)
 {
     if (path)
-        find_descriptors(i);
+        replaced_count[i] = descriptors_of(databases[i], replaced[i], 16);
     cr_assert_gt(replaced_count[i], 0);
     for (int k = 0; k < replaced_count[i]; k++)
-        replace_descriptor(replaced[i][k], path ? path : databases[i]);
+        descriptor_replace(replaced[i][k], path ? path : databases[i]);
 }
 
 void fixture_copy_file(const char *from, const char *to)

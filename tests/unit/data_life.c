@@ -10,6 +10,7 @@
 #include "objstore/data/layout.h"
 #include "objstore/drive/fault.h"
 #include "tests/support/data_bed.h"
+#include "tests/support/descriptors.h"
 
 #define MIB (1ull << 20)
 
@@ -458,6 +459,37 @@ Test(data_life, power_may_be_cut_after_any_operation)
     }
     reclaim();
     cr_assert_eq(bed_records(&bed, 'F'), 0);
+}
+
+/* The index on the drive at a place can't be written any more. */
+static void break_index(unsigned place)
+{
+    char path[128];
+    int fds[16];
+
+    snprintf(path, sizeof(path), "%s/index/data.mdb", bed.paths[place]);
+    int count = descriptors_of(path, fds, 16);
+    cr_assert_gt(count, 0);
+    for (int i = 0; i < count; i++)
+        descriptor_replace(fds[i], "/dev/full");
+}
+
+/* Its writer is told so, but one of two replicas has the commit, and the next start makes it stand. */
+Test(data_life, a_blob_whose_commit_is_in_doubt_keeps_its_bytes)
+{
+    struct blob_writer *writer = NULL;
+
+    bed_init(&bed, 2);
+    int64_t before = put(1, 100000);
+    cr_assert_eq(bed_write(&bed, 2, 100000, &writer), 0);
+    uint64_t id = blob_writer_id(writer);
+    break_index(0);
+    cr_assert_eq(bed_commit(&bed, writer), CAIRN_EQUORUM);
+    blob_writer_free(&writer);
+    reopen();
+    cr_assert_eq(bed_check_all(&bed, (uint64_t)before, 1, 100000), 0);
+    cr_assert_eq(bed_check_all(&bed, id, 2, 100000), 0);
+    cr_assert_eq(bed_status(&bed).degraded_reads, 0);
 }
 
 /* ---- recovery ---- */
