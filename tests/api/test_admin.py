@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from cairn import Daemon, program
+from mount import eventually
 from raw import head, talk
 from test_objects import body_of
 
@@ -112,10 +113,17 @@ def test_metrics_count_what_happens(daemon, bucket):
         daemon.raw("PUT", f"/{bucket}/k", body=body_of(1000))
         daemon.raw("GET", f"/{bucket}/k")
         daemon.raw("GET", f"/{bucket}/no")
-    after = scrape(daemon)
 
     def grown(name):
-        return after[name] - before.get(name, 0)
+        return after.get(name, 0) - before.get(name, 0)
+
+    def the_last_request_is_counted():  # after its reply has gone out
+        nonlocal after
+        after = scrape(daemon)
+        return grown('cairn_requests_total{operation="GetObject",outcome="client_error"}') >= 7
+
+    after = {}
+    eventually(the_last_request_is_counted)
 
     assert grown('cairn_requests_total{operation="PutObject",outcome="ok"}') == 7
     assert grown('cairn_requests_total{operation="GetObject",outcome="ok"}') == 7
@@ -134,9 +142,14 @@ def test_refused_requests_are_counted_and_make_no_rows(daemon):
         daemon.raw("GET", f"/{i}/stranger", sign=False)
         daemon.raw(f"METHOD{i}", "/x", sign=False)
         talk(daemon, b"nonsense\r\n\r\n")
-    after = scrape(daemon)
-    total = sum(v - before.get(k, 0) for k, v in after.items() if k.startswith("cairn_requests_total") and "client_error" in k)
-    assert total >= 15
+
+    def all_are_counted():
+        nonlocal after
+        after = scrape(daemon)
+        return sum(v - before.get(k, 0) for k, v in after.items() if k.startswith("cairn_requests_total") and "client_error" in k) >= 15
+
+    after = {}
+    eventually(all_are_counted)
     assert len(after) < len(before) + 100
 
 
