@@ -8,6 +8,7 @@
 #include "fs/fs.h"
 #include "fs/listing.h"
 #include "fs/readahead.h"
+#include "fs/writeback.h"
 
 /* An open file: fuse_file_info.fh. */
 struct handle {
@@ -16,10 +17,10 @@ struct handle {
     uint64_t number;      /* the server's handle */
     pthread_mutex_t lock; /* guards what follows */
     struct readahead_policy policy;
-    uint64_t errors_seen; /* of writeback_error() */
-    uint64_t size;        /* of the file, when last heard of: where read-ahead ends */
-    struct span whole;    /* all bytes of a small file, until they are read; .ptr NULL: none */
-    uint64_t whole_time;  /* changes_now() when they were asked for */
+    struct errors_seen errors; /* inode's lock */
+    uint64_t size;             /* of the file, when last heard of: where read-ahead ends */
+    struct span whole;         /* all bytes of a small file, until they are read; .ptr NULL: none */
+    uint64_t whole_time;       /* changes_now() when they were asked for */
 };
 
 /* ---- whole.c: a small file's bytes come along with its open ---- */

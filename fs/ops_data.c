@@ -234,9 +234,15 @@ static int write_file(fuse_req_t req, struct handle *h, uint64_t off, const char
 static void op_write(fuse_req_t req, fuse_ino_t node, const char *bytes, size_t size, off_t off,
                      struct fuse_file_info *fi)
 {
+    struct handle *h = handle_of(fi);
+
     (void)node;
     request_note(req);
-    int r = write_file(req, handle_of(fi), (uint64_t)off, bytes, size, fi->flags);
+    /* When earlier bytes could not be stored (a full store), whoever goes on writing is told now, not only at the end.
+     */
+    int r = fi->writepage ? 0 : writeback_error_early(h->inode, &h->errors);
+    if (r == 0)
+        r = write_file(req, h, (uint64_t)off, bytes, size, fi->flags);
     if (r < 0)
         reply_error(req, r);
     else

@@ -156,7 +156,7 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
     if (!fi->keep_cache || truncate)
         readahead_drop(r->fs->readahead, inode->ino);
     h->size = attr.size;
-    writeback_error_begin(inode, &h->errors_seen);
+    writeback_error_begin(inode, &h->errors);
     *ret_attr = attr;
     return 0;
 }
@@ -325,7 +325,7 @@ static int flush_file(struct fs *fs, struct handle *h, bool durable)
 
     if (error == -EINTR)
         return error;
-    int kept = writeback_error(h->inode, &h->errors_seen);
+    int kept = writeback_error(h->inode, &h->errors);
     return kept < 0 ? kept : error;
 }
 

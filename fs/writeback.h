@@ -50,9 +50,18 @@ bool writeback_show(struct inode *inode, struct posix_attr *attr);
  * has (for writeback_show). */
 bool writeback_defer(struct fs *fs, struct inode *inode, const struct posix_op *op, struct posix_attr *ret_attr);
 
-/* Errors of sending are kept with the inode and told once to every handle that was open then: *seen is the handle's,
- * set by writeback_error_begin at open. 0 or the error. */
-void writeback_error_begin(struct inode *inode, uint64_t *ret_seen);
-int writeback_error(struct inode *inode, uint64_t *seen);
+/* Errors of sending are kept with the inode and told once, by fsync or close, to every handle that was open then. */
+struct errors_seen {
+    uint64_t told;    /* how many of the inode's errors the handle knows of */
+    uint64_t early;   /* the one that writes were refused for last … */
+    unsigned refused; /* … and how often */
+};
+/* At open. */
+void writeback_error_begin(struct inode *inode, struct errors_seen *ret_seen);
+/* 0 or the error, which is told with that. */
+int writeback_error(struct inode *inode, struct errors_seen *seen);
+/* For a write: the error, of which fsync or close have yet to tell, for two writes: the kernel tells of the first one
+ * with a short count only, when it is in the middle of a longer write. Then writes are taken in again. */
+int writeback_error_early(struct inode *inode, struct errors_seen *seen);
 
 #endif

@@ -277,24 +277,39 @@ void wfile_error(struct wfile *f, int error)
     f->error_told = false;
 }
 
-void writeback_error_begin(struct inode *inode, uint64_t *ret_seen)
+void writeback_error_begin(struct inode *inode, struct errors_seen *ret_seen)
 {
     pthread_mutex_lock(&inode->lock);
     struct wfile *f = inode->written;
-    *ret_seen = f ? f->errors - (f->errors > 0 && !f->error_told) : 0;
+    *ret_seen = (struct errors_seen){.told = f ? f->errors - (f->errors > 0 && !f->error_told) : 0};
     pthread_mutex_unlock(&inode->lock);
 }
 
-int writeback_error(struct inode *inode, uint64_t *seen)
+int writeback_error(struct inode *inode, struct errors_seen *seen)
 {
     int error = 0;
 
     pthread_mutex_lock(&inode->lock);
     struct wfile *f = inode->written;
-    if (f && f->errors != *seen) {
-        *seen = f->errors;
+    if (f && f->errors != seen->told) {
+        seen->told = f->errors;
         f->error_told = true;
         error = f->error;
+    }
+    pthread_mutex_unlock(&inode->lock);
+    return error;
+}
+
+int writeback_error_early(struct inode *inode, struct errors_seen *seen)
+{
+    int error = 0;
+
+    pthread_mutex_lock(&inode->lock);
+    struct wfile *f = inode->written;
+    if (f && f->errors != seen->told) {
+        seen->refused = seen->early == f->errors ? seen->refused + 1 : 1;
+        seen->early = f->errors;
+        error = seen->refused <= 2 ? f->error : 0;
     }
     pthread_mutex_unlock(&inode->lock);
     return error;
