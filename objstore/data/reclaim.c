@@ -187,7 +187,7 @@ static int place_punch(struct segment *segment, unsigned place, const struct ran
     for (int i = 0; r == 0 && i < count; i++)
         r = segment_punch(segment, place, ranges[i].begin, ranges[i].end);
     if (r == 0)
-        r = drive_file_sync(file);
+        r = drive_file_sync(file, DRIVE_PATIENT);
     if (r < 0)
         place_note(segment->set, place, true, r);
     return r;

@@ -75,7 +75,7 @@ static int file_make(struct refill *refill, struct drive *drive, unsigned place)
 static int file_sync(struct refill *refill, struct drive *drive, unsigned place)
 {
     (void)drive;
-    return drive_file_sync(refill->aside->files[place]);
+    return drive_file_sync(refill->aside->files[place], DRIVE_PATIENT);
 }
 
 static int file_publish(struct refill *refill, struct drive *drive, unsigned place)

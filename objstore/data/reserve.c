@@ -106,7 +106,7 @@ static int create_file(struct erasure_set *set, unsigned place, void *arg)
     if (r == 0)
         r = drive_reserve(file, c->record.size);
     if (r == 0)
-        r = drive_file_sync(file);
+        r = drive_file_sync(file, DRIVE_PATIENT);
     if (r == 0)
         r = drive_sync_folder(drive, DRIVE_DATA_FOLDER);
     place_note(set, place, true, r);

@@ -280,7 +280,7 @@ static void segment_sync_run(struct io_job *job)
     pthread_mutex_unlock(&segment->lock);
 
     if (error == 0)
-        error = file ? drive_file_sync(file) : -ENOENT;
+        error = file ? drive_file_sync(file, DRIVE_WAIT) : -ENOENT;
     if (file)
         place_note(segment->set, sync->place, true, error);
 

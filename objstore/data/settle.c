@@ -126,7 +126,7 @@ static int segment_cut(struct segment *segment, unsigned place, uint64_t size)
     r = drive_file_size(file, &len, &allocated);
     if (r == 0 && len > size)
         r = drive_truncate(file, size);
-    return r < 0 ? r : drive_file_sync(file);
+    return r < 0 ? r : drive_file_sync(file, DRIVE_PATIENT);
 }
 
 static uint32_t segment_cut_all(struct segment *segment, uint32_t places, uint64_t size)

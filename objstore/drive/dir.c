@@ -204,8 +204,9 @@ static int dir_write(struct drive_file *file, const struct iovec *iov, int count
     return n < 0 ? (int)n : 0;
 }
 
-static int dir_sync(struct drive_file *file)
+static int dir_sync(struct drive_file *file, enum drive_wait wait)
 {
+    (void)wait;
     return answer(fdatasync(file_fd(file)));
 }
 

@@ -68,9 +68,9 @@ int drive_write(struct drive_file *file, const struct iovec *iov, int count, uin
     return file->drive->ops->write(file, iov, count, off);
 }
 
-int drive_file_sync(struct drive_file *file)
+int drive_file_sync(struct drive_file *file, enum drive_wait wait)
 {
-    return file->drive->ops->sync(file);
+    return file->drive->ops->sync(file, wait);
 }
 
 int drive_reserve(struct drive_file *file, uint64_t len)

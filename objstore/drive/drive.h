@@ -3,7 +3,7 @@
  * decorators such as fault injection (fault.h) wrap the same interface, and nothing above can tell.
  *
  * Names are relative to the drive's root, at most DRIVE_NAME_MAX bytes, with at most one '/'. Folder "" is the root.
- * Every call may block on the disk; any number of threads may call at once, on one file too. What was written is on stable
+ * Every call may block on the disk, unless a layer bounds it (bounded.h); any number of threads may call at once, on one file too. What was written is on stable
  * storage after drive_file_sync(); a name that was made, renamed or removed is, after drive_sync_folder() of its folder.
  * Errors are negative errnos of the system calls.
  */
@@ -22,10 +22,11 @@ struct drive_file;
 
 enum drive_open { DRIVE_READ, DRIVE_READ_WRITE, DRIVE_CREATE /* read-write; -EEXIST when the name is there */ };
 
-/* What a read does when memory does not hold the bytes. */
+/* What an operation does when the disk must work for it. */
 enum drive_wait {
-    DRIVE_CACHED, /* does not wait: returns what memory holds, -EAGAIN when that is nothing; the drive begins to fetch the rest */
-    DRIVE_WAIT
+    DRIVE_CACHED,  /* a read: does not wait. Returns what memory holds, -EAGAIN when that is nothing; the drive begins to fetch the rest */
+    DRIVE_PATIENT, /* waits, but not for a drive that is slow (bounded.h): -ETIMEDOUT */
+    DRIVE_WAIT     /* however long it takes */
 };
 
 struct drive_space {
@@ -51,7 +52,7 @@ struct drive_ops {
     void    (*close)(struct drive_file *file);
     ssize_t (*read)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off, enum drive_wait wait);
     int     (*write)(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
-    int     (*sync)(struct drive_file *file);
+    int     (*sync)(struct drive_file *file, enum drive_wait wait);
     int     (*reserve)(struct drive_file *file, uint64_t len);
     int     (*truncate)(struct drive_file *file, uint64_t len);
     int     (*punch)(struct drive_file *file, uint64_t off, uint64_t len);
@@ -95,7 +96,7 @@ ssize_t drive_read(struct drive_file *file, const struct iovec *iov, int count, 
 /* Writes all of iov. 0 or an error; then any part of the range may have changed. */
 int drive_write(struct drive_file *file, const struct iovec *iov, int count, uint64_t off);
 /* The file's data, and as much of its inode as reading them back needs, is on stable storage. */
-int drive_file_sync(struct drive_file *file);
+int drive_file_sync(struct drive_file *file, enum drive_wait wait);
 /* Makes the file len bytes long with space for all of them; it reads as zeros. A file system that cannot reserve gets a sparse file.
  * -ENOSPC leaves the file short. */
 int drive_reserve(struct drive_file *file, uint64_t len);

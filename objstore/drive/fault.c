@@ -14,6 +14,9 @@ struct fault {
     struct drive drive;
     struct drive *inner;
     pthread_mutex_t lock; /* guards all below but undo */
+    pthread_cond_t released;
+    uint64_t releases;
+    unsigned hanging;
     struct fault_rule rules[FAULT_RULES_MAX];
     unsigned rule_count;
     uint64_t seen[8]; /* by bit of enum fault_op */
@@ -72,6 +75,17 @@ static const struct fault_rule *fault_match(struct fault *f, enum fault_op op)
     return hit;
 }
 
+/* The caller holds the lock. */
+static void fault_hang(struct fault *f)
+{
+    uint64_t release = f->releases;
+
+    f->hanging++;
+    while (f->releases == release)
+        pthread_cond_wait(&f->released, &f->lock);
+    f->hanging--;
+}
+
 /* The fate of one operation: 0 to go on, or an error; ret_kind tells TORN and FLIP, whose work the caller does. */
 static int fault_fate(struct drive *drive, enum fault_op op, enum fault_kind *ret_kind)
 {
@@ -82,9 +96,11 @@ static int fault_fate(struct drive *drive, enum fault_op op, enum fault_kind *re
     pthread_mutex_lock(&f->lock);
     f->seen[__builtin_ctz(op)]++;
     const struct fault_rule *rule = f->gone ? NULL : fault_match(f, op);
-    if (rule && rule->kind == FAULT_GONE)
+    if (rule && rule->kind == FAULT_HANG)
+        fault_hang(f);
+    else if (rule && rule->kind == FAULT_GONE)
         f->gone = true;
-    else if (rule) {
+    else if (rule && rule->kind != FAULT_COLD) {
         *ret_kind = rule->kind;
         r = rule->kind == FAULT_FLIP ? 0 : rule->error;
     }
@@ -118,7 +134,29 @@ void fault_clear(struct drive *drive)
     pthread_mutex_lock(&f->lock);
     f->rule_count = 0;
     f->gone = false;
+    f->releases++;
+    pthread_cond_broadcast(&f->released);
     pthread_mutex_unlock(&f->lock);
+}
+
+void fault_release(struct drive *drive)
+{
+    struct fault *f = fault_of(drive);
+
+    pthread_mutex_lock(&f->lock);
+    f->releases++;
+    pthread_cond_broadcast(&f->released);
+    pthread_mutex_unlock(&f->lock);
+}
+
+unsigned fault_hanging(struct drive *drive)
+{
+    struct fault *f = fault_of(drive);
+
+    pthread_mutex_lock(&f->lock);
+    unsigned hanging = f->hanging;
+    pthread_mutex_unlock(&f->lock);
+    return hanging;
 }
 
 void fault_gone(struct drive *drive)
@@ -251,16 +289,35 @@ static void fault_free(struct drive *drive)
 
     undo_log_release(&f->undo);
     drive_free(&f->inner);
+    pthread_cond_destroy(&f->released);
     pthread_mutex_destroy(&f->lock);
     free(f);
+}
+
+/* Whether memory is to hold nothing; such a read is not counted. */
+static bool fault_is_cold(struct fault *f)
+{
+    bool cold = false;
+
+    pthread_mutex_lock(&f->lock);
+    for (unsigned i = 0; i < f->rule_count; i++) {
+        const struct fault_rule *rule = &f->rules[i];
+
+        cold = cold ||
+               (rule->ops & FAULT_READ && rule->after == 0 && (rule->kind == FAULT_COLD || rule->kind == FAULT_HANG));
+    }
+    pthread_mutex_unlock(&f->lock);
+    return cold;
 }
 
 static ssize_t fault_read(struct drive_file *file, const struct iovec *iov, int count, uint64_t off,
                           enum drive_wait wait)
 {
     enum fault_kind kind;
-    int r = fault_fate(file->drive, FAULT_READ, &kind);
 
+    if (wait == DRIVE_CACHED && fault_is_cold(fault_of(file->drive)))
+        return -EAGAIN;
+    int r = fault_fate(file->drive, FAULT_READ, &kind);
     if (r < 0)
         return r;
     ssize_t n = drive_read(inner_file(file), iov, count, off, wait);
@@ -301,14 +358,14 @@ static int fault_write(struct drive_file *file, const struct iovec *iov, int cou
     return r < 0 ? r : spoilt;
 }
 
-static int fault_sync(struct drive_file *file)
+static int fault_sync(struct drive_file *file, enum drive_wait wait)
 {
     struct fault *f = fault_of(file->drive);
     uint64_t mark = undo_mark(&f->undo);
     int r = fault_plain(file->drive, FAULT_SYNC);
 
     if (r == 0)
-        r = drive_file_sync(inner_file(file));
+        r = drive_file_sync(inner_file(file), wait);
     if (r == 0)
         undo_forget_file(&f->undo, mark, ((struct fault_file *)file)->name);
     return r;
@@ -384,6 +441,7 @@ int fault_drive_new(struct drive *inner, struct drive **ret_drive)
     f->drive.ops = &fault_ops;
     f->inner = inner;
     pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->released, NULL);
     undo_log_init(&f->undo);
     *ret_drive = &f->drive;
     return 0;

@@ -22,7 +22,9 @@ enum fault_kind {
     FAULT_ERROR, /* fails with the rule's error; nothing happened */
     FAULT_TORN,  /* a write lands by half, then fails with the rule's error */
     FAULT_FLIP,  /* a read or write succeeds with one bit wrong */
-    FAULT_GONE   /* this operation and all after it fail with -ENODEV */
+    FAULT_GONE,  /* this operation and all after it fail with -ENODEV */
+    FAULT_COLD,  /* a read that does not wait finds nothing in memory; others are as ever */
+    FAULT_HANG   /* cold, and what waits hangs until fault_release or fault_clear, then goes on */
 };
 
 struct fault_rule {
@@ -39,8 +41,12 @@ struct fault_rule {
 int fault_drive_new(struct drive *inner, struct drive **ret_drive);
 /* Adds a rule; the first that hits decides. Asserts that there is room. */
 void fault_add(struct drive *drive, const struct fault_rule *rule);
-/* Forgets all rules, and FAULT_GONE. */
+/* Forgets all rules, and FAULT_GONE; what hangs goes on. */
 void fault_clear(struct drive *drive);
+/* What hangs goes on; the rules stay. */
+void fault_release(struct drive *drive);
+/* Operations that hang just now. */
+unsigned fault_hanging(struct drive *drive);
 /* Operations seen so far of the kinds in ops. */
 uint64_t fault_seen(struct drive *drive, unsigned ops);
 /* Everything fails with -ENODEV from now on. */

@@ -67,7 +67,7 @@ int superblock_write(struct drive *drive, const struct superblock *super)
         return r;
     r = drive_write(file, &iov, 1, 0);
     if (r == 0)
-        r = drive_file_sync(file);
+        r = drive_file_sync(file, DRIVE_WAIT);
     drive_file_close(&file);
     if (r == 0)
         r = drive_rename(drive, SUPERBLOCK_TEMP, SUPERBLOCK_FILE);

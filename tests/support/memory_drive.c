@@ -279,9 +279,10 @@ static int op_write(struct drive_file *file, const struct iovec *iov, int count,
     return rc;
 }
 
-static int op_sync(struct drive_file *file)
+static int op_sync(struct drive_file *file, enum drive_wait wait)
 {
     (void)file;
+    (void)wait;
     return 0;
 }
 

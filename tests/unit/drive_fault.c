@@ -159,13 +159,13 @@ Test(drive_fault, a_power_cut_takes_back_what_was_not_synced)
     struct drive_file *kept = create("data/kept");
 
     cr_assert_eq(put(kept, "first", 0), 0);
-    cr_assert_eq(drive_file_sync(kept), 0);
+    cr_assert_eq(drive_file_sync(kept, DRIVE_PATIENT), 0);
     cr_assert_eq(drive_sync_folder(drive, "data"), 0);
     cr_assert_eq(put(kept, "XXX", 1), 0);
     cr_assert_eq(drive_reserve(kept, 100), 0);
     struct drive_file *lost = create("data/lost");
     cr_assert_eq(put(lost, "second", 0), 0);
-    cr_assert_eq(drive_file_sync(lost), 0);
+    cr_assert_eq(drive_file_sync(lost, DRIVE_PATIENT), 0);
     drive_file_close(&kept);
     drive_file_close(&lost);
     cr_assert_eq(fault_power_cut(drive, 0), 0);
@@ -178,7 +178,7 @@ Test(drive_fault, a_power_cut_takes_back_a_rename_that_was_not_synced)
     struct drive_file *file = create("a");
 
     cr_assert_eq(put(file, "abc", 0), 0);
-    cr_assert_eq(drive_file_sync(file), 0);
+    cr_assert_eq(drive_file_sync(file, DRIVE_PATIENT), 0);
     drive_file_close(&file);
     cr_assert_eq(drive_sync_folder(drive, ""), 0);
     cr_assert_eq(drive_rename(drive, "a", "b"), 0);
