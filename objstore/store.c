@@ -241,6 +241,8 @@ static enum store_drive_state drive_row_state(const struct drive_status *drive, 
     switch (drive->state) {
     case DRIVE_ONLINE:
         return left > 0 ? STORE_DRIVE_ONLINE : STORE_DRIVE_FULL;
+    case DRIVE_SLOW:
+        return STORE_DRIVE_SLOW;
     case DRIVE_FAULTY:
         return STORE_DRIVE_FAULTY;
     case DRIVE_MISSING:
@@ -260,6 +262,7 @@ static void drive_row(struct store *store, size_t set, unsigned place, struct st
         .position = place,
         .state = drive_row_state(&drive, left),
         .error = drive.error,
+        .times_slow = drive.times_slow,
         .capacity = drive.total,
         .free = left,
     };
@@ -372,10 +375,8 @@ void store_status(struct store *store, struct store_status *ret_status)
 const char *store_drive_state_name(enum store_drive_state state)
 {
     static const char *const names[] = {
-        [STORE_DRIVE_ONLINE] = "online",
-        [STORE_DRIVE_FULL] = "full",
-        [STORE_DRIVE_FAULTY] = "faulty",
-        [STORE_DRIVE_MISSING] = "missing",
+        [STORE_DRIVE_ONLINE] = "online", [STORE_DRIVE_FULL] = "full",       [STORE_DRIVE_SLOW] = "slow",
+        [STORE_DRIVE_FAULTY] = "faulty", [STORE_DRIVE_MISSING] = "missing",
     };
     return names[state];
 }

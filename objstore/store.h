@@ -57,6 +57,7 @@ struct index *store_index(struct store *store);
 enum store_drive_state {
     STORE_DRIVE_ONLINE, /* reads and writes */
     STORE_DRIVE_FULL,   /* online, but no more than the reserve is free: reads and deletes only */
+    STORE_DRIVE_SLOW,   /* hangs, or takes far longer than its peers: left out, and tried again now and then */
     STORE_DRIVE_FAULTY, /* was opened, and its errors made us stop using it */
     STORE_DRIVE_MISSING /* a member of the deployment that was not found or refused at open */
 };
@@ -67,7 +68,8 @@ struct store_drive_status {
     uint32_t set;      /* 0 … set_count-1 */
     uint32_t position; /* its shard's place in the set */
     enum store_drive_state state;
-    int error;               /* why it is faulty or missing: a code of errors.h; 0 otherwise */
+    int error;               /* why it is slow, faulty or missing: a code of errors.h; 0 otherwise */
+    uint64_t times_slow;     /* how often it was found slow since the start */
     uint64_t capacity;       /* bytes of its filesystem; 0 when it does not answer */
     uint64_t free;           /* bytes that may still be written, without the reserve */
     bool index_replica;      /* holds a replica of the index */

@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
+#include "objstore/drive/pulse.h"
 
 #define SEGMENT_SIZE (256ull << 20)
 #define RESERVE_SHARE 50
@@ -15,6 +18,7 @@
 #define FILES_MAX 512  /* segment files kept open though nobody uses them */
 #define STRIPES_KEPT 8
 #define SCRAPS_KEPT 64
+#define CLOSE_PATIENCE (2 * NS_PER_SEC) /* with a drive that hangs */
 
 /* ---- drives at work ---- */
 
@@ -27,7 +31,7 @@ int worse_error(int a, int b)
 
 void place_note(struct erasure_set *set, unsigned place, bool writing, int result)
 {
-    if (result == -ENOSPC) /* full is not broken */
+    if (result == -ENOSPC || result == -ETIMEDOUT) /* full or slow is not broken */
         return;
     drive_set_note(set->drives, place,
                    result >= 0 ? DRIVE_GOOD
@@ -42,50 +46,75 @@ struct run {
     void *arg;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t done;
-    unsigned pending;
-    uint32_t good;
+    uint32_t pending, good;
     int error;
 };
 
-struct run_job {
-    struct io_job job;
+struct run_task {
+    struct lane_task task;
     struct run *run;
     unsigned place;
 };
 
-static void run_job_run(struct io_job *job)
+static void run_task_run(struct lane_task *task)
 {
-    struct run_job *rj = (struct run_job *)job;
-    struct run *run = rj->run;
-    int r = run->fn(run->set, rj->place, run->arg);
+    struct run_task *rt = (struct run_task *)task;
+    struct run *run = rt->run;
+    int r = run->fn(run->set, rt->place, run->arg);
 
     pthread_mutex_lock(&run->lock);
     if (r < 0)
         run->error = worse_error(run->error, r);
     else
-        run->good |= 1u << rj->place;
-    if (--run->pending == 0)
+        run->good |= 1u << rt->place;
+    run->pending &= ~(1u << rt->place);
+    if (!run->pending)
         pthread_cond_signal(&run->done);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* What waits in a slow drive's lane is taken back; what runs there comes back by itself. The caller holds the lock. */
+static void run_drop_slow(struct run *run, struct run_task *tasks)
+{
+    uint32_t slow = run->pending & ~drive_set_look(run->set->drives);
+
+    for (; slow; slow &= slow - 1) {
+        unsigned place = (unsigned)__builtin_ctz(slow);
+
+        if (!lane_drop(run->set->writes[place], &tasks[place].task))
+            continue;
+        run->pending &= ~(1u << place);
+        run->error = worse_error(run->error, -ETIMEDOUT);
+    }
+}
+
+static void run_wait(struct run *run, struct run_task *tasks)
+{
+    struct timespec deadline;
+
+    pthread_mutex_lock(&run->lock);
+    while (run->pending) {
+        cond_deadline(PULSE_LOOK, &deadline);
+        if (pthread_cond_timedwait(&run->done, &run->lock, &deadline) == ETIMEDOUT)
+            run_drop_slow(run, tasks);
+    }
     pthread_mutex_unlock(&run->lock);
 }
 
 uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error)
 {
-    struct run run = {.set = set, .fn = fn, .arg = arg, .pending = (unsigned)__builtin_popcount(places)};
-    struct run_job jobs[DRIVE_SET_MAX];
+    struct run run = {.set = set, .fn = fn, .arg = arg, .pending = places};
+    struct run_task tasks[DRIVE_SET_MAX];
 
     pthread_mutex_init(&run.lock, NULL);
-    pthread_cond_init(&run.done, NULL);
+    cond_init(&run.done);
     for (; places; places &= places - 1) {
         unsigned place = (unsigned)__builtin_ctz(places);
 
-        jobs[place] = (struct run_job){.job = {.run = run_job_run}, .run = &run, .place = place};
-        io_queue_add(set->writes[place], &jobs[place].job);
+        tasks[place] = (struct run_task){.task = {.run = run_task_run}, .run = &run, .place = place};
+        lane_add(set->writes[place], &tasks[place].task);
     }
-    pthread_mutex_lock(&run.lock);
-    while (run.pending > 0)
-        pthread_cond_wait(&run.done, &run.lock);
-    pthread_mutex_unlock(&run.lock);
+    run_wait(&run, tasks);
     pthread_cond_destroy(&run.done);
     pthread_mutex_destroy(&run.lock);
     if (ret_error)
@@ -134,19 +163,27 @@ static int set_init(struct erasure_set *set, struct data *data, unsigned index, 
     pthread_mutex_init(&set->lacks_lock, NULL);
     int r = ec_new(set->k, set->m, &set->ec);
     for (unsigned i = 0; r == 0 && i < set->n; i++) {
-        r = io_queue_new(&set->writes[i]);
+        r = lane_new(1, &set->writes[i]);
         if (r == 0)
-            r = io_queue_new(&set->syncs[i]);
+            r = lane_new(1, &set->syncs[i]);
     }
     return r;
 }
 
+/* Ends its threads. False when one is left behind, in a write that does not come back. */
+static bool set_stop(struct erasure_set *set)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < set->n; i++) {
+        all = lane_free(&set->writes[i], CLOSE_PATIENCE) == 0 && all;
+        all = lane_free(&set->syncs[i], CLOSE_PATIENCE) == 0 && all;
+    }
+    return all;
+}
+
 static void set_release(struct erasure_set *set)
 {
-    for (unsigned i = 0; i < set->n; i++) {
-        io_queue_free(&set->writes[i]);
-        io_queue_free(&set->syncs[i]);
-    }
     ec_free(&set->ec);
     free(set->lacks);
     pthread_mutex_destroy(&set->lacks_lock);
@@ -236,6 +273,13 @@ void data_close(struct data **data)
     for (size_t i = 0; i < d->set_count; i++)
         set_retire_current(&d->sets[i]);
     keeper_stop(d);
+    *data = NULL;
+    bool all = true;
+    for (size_t i = 0; i < d->set_count; i++)
+        all = set_stop(&d->sets[i]) && all;
+    if (!all)
+        return;
+    keeper_let_go(d);
     segment_table_clear(d);
     for (size_t i = 0; i < d->set_count; i++)
         set_release(&d->sets[i]);
@@ -244,7 +288,6 @@ void data_close(struct data **data)
     pool_free(&d->scraps);
     locks_destroy(d);
     free(d);
-    *data = NULL;
 }
 
 /* ---- status ---- */

@@ -128,6 +128,7 @@ uint64_t data_reserve(uint64_t option, uint64_t total);
 /* Opens: recovers segments that were open when the last process ended (their unreferenced ranges are reclaimed), and starts the
  * reclaimer's thread. */
 int  data_open(const struct data_options *options, struct data **ret_data);
+/* Accepts NULL. A write that a drive does not give back is waited for a few seconds; after that, what it needs stays until the process ends. */
 void data_close(struct data **data);
 
 struct data_status {

@@ -1,8 +1,8 @@
 /*
  * The data layer's insides, as its files share them.
  *
- * Lock order, outer first: erasure_set.lock → data.table_lock → segment.lock; keeper.lock and the pins' locks are
- * innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
+ * Lock order, outer first: erasure_set.lock → data.table_lock → blob_writer.lock → segment.lock → a lane's; keeper.lock
+ * and the pins' locks are innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
  * callbacks never takes that one.
  */
 #ifndef CAIRN_DATA_PRIV_H
@@ -14,7 +14,7 @@
 #include "objstore/base/pool.h"
 #include "objstore/data/data.h"
 #include "objstore/data/format.h"
-#include "objstore/data/io_queue.h"
+#include "objstore/drive/lane.h"
 #include "objstore/drive/set.h"
 #include "objstore/ec/ec.h"
 
@@ -29,8 +29,8 @@ struct erasure_set {
     struct drive_set *drives;
     struct ec *ec;
     unsigned index, k, m, n;
-    struct io_queue *writes[DRIVE_SET_MAX]; /* by place */
-    struct io_queue *syncs[DRIVE_SET_MAX];
+    struct lane *writes[DRIVE_SET_MAX]; /* by place; of one thread each */
+    struct lane *syncs[DRIVE_SET_MAX];
 
     pthread_mutex_t lock;               /* guards what follows */
     struct segment *current;            /* the shared segment that takes blobs, or NULL */
@@ -43,7 +43,8 @@ struct erasure_set {
 };
 
 /* Runs fn(set, place, arg) for each place of the bitmap on the drives' write threads, all at once, and waits. Returns
- * the bitmap of those that answered 0; ret_error, unless NULL, gets an error of the others, -ENOSPC before any. */
+ * the bitmap of those that answered 0; ret_error, unless NULL, gets an error of the others, -ENOSPC before any. fn may use
+ * the drives' bounded operations, not drive_write. */
 typedef int place_task(struct erasure_set *set, unsigned place, void *arg);
 uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error);
 /* Errors of two drives: the one to tell the caller. */
@@ -54,10 +55,11 @@ void place_note(struct erasure_set *set, unsigned place, bool writing, int resul
 /* ---- segments: the table of open files (segment.c), space in them (reserve.c), their end (settle.c) ---- */
 
 struct segment_sync {
-    struct io_job job;
+    struct lane_task task;
     struct segment *segment;
     unsigned place;
-    bool queued;
+    bool queued, running;
+    bool kept; /* somebody left it behind: it has a reference to the segment, until it neither is queued nor runs */
     int error; /* once a sync has failed the kernel has dropped what it could not write: the file is lost for writes */
 };
 
@@ -76,7 +78,7 @@ struct segment {
 
     /* erasure_set.lock */
     uint64_t size, tail; /* of one that takes reservations */
-    uint32_t passed;     /* places that were full or away when it was made */
+    uint32_t passed;     /* places that were full, slow or away when it was made */
 
     pthread_mutex_t lock;                    /* guards what follows */
     struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
@@ -92,18 +94,37 @@ void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
 void segment_temp_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
 /* The segment with one more reference; its files open as they are asked for. NULL when memory is short. */
 struct segment *segment_get(struct erasure_set *set, uint64_t id);
+/* One more reference to a segment that the caller has one of. */
+struct segment *segment_ref(struct segment *segment);
 /* Accepts NULL. */
 void segment_put(struct segment **segment);
 /* The file at a place, as long as the reference is held; NULL and an error when it can't be opened. */
 struct drive_file *segment_file(struct segment *segment, unsigned place, int *ret_error);
-/* Waits until all that was written before to the files at places is on stable storage. Returns the bitmap of those
- * where it is. */
-uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error);
+
+/* Who waits until its writes to a segment are on stable storage on some drives; woken once, by the drive that answers last (sync.c). */
+struct sync_wait {
+    struct segment *segment; /* NULL: not begun */
+    struct sync_wait *next;  /* the segment's lock, as all below */
+    uint32_t asked, left, good; /* places whose sync was asked for; … that have not answered; … where all is safe */
+    uint32_t behind;            /* places that were not waited for */
+    uint64_t numbers[DRIVE_SET_MAX]; /* of the requests, by place */
+    int error;
+    pthread_cond_t answered;
+};
+void segment_sync_run(struct lane_task *task);
+/* The places are waited for; the caller holds a reference to the segment until the release. */
+void segment_sync_begin(struct segment *segment, uint32_t places, struct sync_wait *wait);
+/* All is written at a place: its sync is asked for; or it failed. Without effect for one that is not waited for any more. */
+void segment_sync_place(struct sync_wait *wait, unsigned place, int error);
+/* Waits, for slow drives only until they are known to be. Returns the places where all is on stable storage. */
+uint32_t segment_sync_end(struct sync_wait *wait, int *ret_error);
+/* Accepts one that was not begun, or has not ended. */
+void segment_sync_release(struct sync_wait *wait);
+
 /* Removes the files on every drive that answers; who still reads has them open. */
 void segment_unlink(struct erasure_set *set, uint64_t id);
-/* A segment out of the table, without files but those that the caller puts in: the copy of one that nobody sees yet. */
+/* A segment out of the table, without files but those that the caller puts in: the copy of one that nobody sees yet. One reference. */
 struct segment *segment_aside_new(struct erasure_set *set, uint64_t id);
-void segment_aside_free(struct segment **segment);
 /* Files that were missing are there from now on. */
 void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places);
 /* Closes idle segments; asserts that none is in use. */
@@ -208,6 +229,8 @@ struct keeper {
 int keeper_start(struct data *data);
 /* Ends the thread after a last pass. */
 void keeper_stop(struct data *data);
+/* … and what came to be settled after that is left to the next start. */
+void keeper_let_go(struct data *data);
 /* Something was freed. Any thread, a mutation's callback too. arg is the struct data. */
 void keeper_wake(void *arg);
 /* Takes over the caller's reference. */

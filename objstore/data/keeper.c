@@ -245,6 +245,12 @@ void keeper_stop(struct data *data)
         pthread_join(keeper->thread, NULL);
         keeper->started = false;
     }
+}
+
+void keeper_let_go(struct data *data)
+{
+    struct keeper *keeper = &data->keeper;
+
     while (keeper->settle) {
         struct segment *segment = keeper->settle;
         keeper->settle = segment->settle_next;

@@ -4,7 +4,8 @@
  * bounce buffer.
  *
  *   1  read the wanted granules from the data shards' drives (shard_read.c)
- *   2  where a granule is missing or wrong, read the same column of other shards until k are good, and rebuild it
+ *   2  where a granule is missing, wrong or slow to come, read the same column of other shards until k are good, and
+ *      rebuild it
  *   3  copy what bounced
  *
  * Bytes are given to the caller only if each came from a granule that verified or was rebuilt from k that did.
@@ -130,15 +131,28 @@ static bool shards_ask_more(struct stripe_read *read, uint32_t columns)
     return any;
 }
 
+/* Slow drives may be asked once more, and are waited for. False when there are none. */
+static bool shards_forgive(struct stripe_read *read)
+{
+    uint32_t slow = read->slow;
+
+    read->wait = DRIVE_WAIT;
+    read->slow = 0;
+    for (uint32_t left = slow; left; left &= left - 1)
+        read->tried[__builtin_ctz(left)] = read->good[__builtin_ctz(left)];
+    return slow != 0;
+}
+
 /* Until k shards of each column are good, or no more can be. */
 static int columns_gather(struct stripe_read *read, uint32_t columns)
 {
     static const uint32_t none[DRIVE_SET_MAX];
 
     while (columns_short(read, none, columns)) {
-        if (!shards_ask_more(read, columns))
+        if (shards_ask_more(read, columns))
+            runs_read(read);
+        else if (read->wait == DRIVE_WAIT || !shards_forgive(read))
             return read->rotten ? CAIRN_EBITROT : -EIO;
-        runs_read(read);
     }
     return 0;
 }
@@ -198,6 +212,7 @@ static void stripe_read_init(struct stripe_read *read, const struct blob_pin *pi
 
     memset(read, 0, offsetof(struct stripe_read, at));
     read->run_count = 0;
+    read->wait = DRIVE_PATIENT;
     read->data = pin->data;
     read->set = set;
     read->pin = pin;

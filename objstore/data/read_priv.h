@@ -34,6 +34,8 @@ struct stripe_read {
     uint32_t               want[DRIVE_SET_MAX];  /* by shard: bitmap of columns that the caller gets; at[] says where */
     uint32_t               tried[DRIVE_SET_MAX]; /* columns that were asked for, with whatever result */
     uint32_t               good[DRIVE_SET_MAX];  /* columns that are at at[] and verified */
+    enum drive_wait        wait;                 /* DRIVE_PATIENT, and DRIVE_WAIT when nothing else is left */
+    uint32_t               slow;                 /* shards whose drive did not answer in time */
     uint32_t               lost;                 /* places whose drive answers, but without the right bytes */
     bool                   rotten;               /* one of them with wrong bytes */
     bool                   degraded;
@@ -47,7 +49,7 @@ struct stripe_read {
 /* Reads columns of a shard, the first of each run of neighbours at the latest when runs_read is called: those that the caller wants to
  * their place, the others to the spare buffer. */
 void shard_ask(struct stripe_read *read, unsigned shard, uint32_t columns);
-/* Waits for all that was asked, and checks it: good, lost and rotten tell. */
+/* Waits for all that was asked, and checks it: good, slow, lost and rotten tell. */
 void runs_read(struct stripe_read *read);
 
 #endif

@@ -262,7 +262,7 @@ static int segment_refill(struct erasure_set *set, const struct lack *lack, cons
     if (!refill.aside)
         return -ENOMEM;
     r = refill_run(&refill);
-    segment_aside_free(&refill.aside);
+    segment_put(&refill.aside);
     files_discard(&refill, r < 0 ? wanted : wanted & ~refill.places);
     atomic_fetch_add(&set->data->refilled_blobs, r < 0 ? 0 : refill.blobs);
     atomic_fetch_add(&set->data->refilled_bytes,

@@ -137,8 +137,9 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     if (!c.segment)
         return -ENOMEM;
     c.segment->size = size;
-    c.segment->passed = ~places & ((1u << set->n) - 1);
     uint32_t made = places_run(set, places, create_file, &c, &error);
+    uint32_t slow = places & ~made & ~drive_set_online(set->drives);
+    c.segment->passed = (~places | slow) & ((1u << set->n) - 1);
     pthread_mutex_lock(&c.segment->lock);
     c.segment->absent = ~made;
     pthread_mutex_unlock(&c.segment->lock);
@@ -221,7 +222,7 @@ static bool segment_is_broken(struct segment *segment)
     return broken;
 }
 
-/* A drive that was full when it was made has room now: a new one would be on more drives. */
+/* A drive that was full or slow when it was made can take part now: a new one would be on more drives. */
 static bool segment_is_narrow(struct erasure_set *set, const struct segment *segment)
 {
     uint64_t least;

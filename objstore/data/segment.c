@@ -71,8 +71,6 @@ static struct segment *table_evict(struct data *data, unsigned keep)
 
 /* ---- entries ---- */
 
-static void segment_sync_run(struct io_job *job);
-
 static struct segment *segment_new(struct erasure_set *set, uint64_t id)
 {
     struct segment *segment = calloc(1, sizeof(*segment));
@@ -84,7 +82,7 @@ static struct segment *segment_new(struct erasure_set *set, uint64_t id)
     segment->listed = true;
     pthread_mutex_init(&segment->lock, NULL);
     for (unsigned i = 0; i < set->n; i++)
-        segment->syncs[i] = (struct segment_sync){.job = {.run = segment_sync_run}, .segment = segment, .place = i};
+        segment->syncs[i] = (struct segment_sync){.task = {.run = segment_sync_run}, .segment = segment, .place = i};
     return segment;
 }
 
@@ -105,14 +103,9 @@ struct segment *segment_aside_new(struct erasure_set *set, uint64_t id)
     if (segment) {
         segment->listed = false;
         segment->absent = UINT32_MAX;
+        segment->refs = 1;
     }
     return segment;
-}
-
-void segment_aside_free(struct segment **segment)
-{
-    segment_free(*segment);
-    *segment = NULL;
 }
 
 void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places)
@@ -142,6 +135,16 @@ struct segment *segment_get(struct erasure_set *set, uint64_t id)
         segment = *at = segment_new(set, id);
     if (segment)
         segment->refs++;
+    pthread_mutex_unlock(&data->table_lock);
+    return segment;
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+    struct data *data = segment->set->data;
+
+    pthread_mutex_lock(&data->table_lock);
+    segment->refs++;
     pthread_mutex_unlock(&data->table_lock);
     return segment;
 }
@@ -229,93 +232,4 @@ void segment_unlink(struct erasure_set *set, uint64_t id)
         if (r < 0 && r != -ENOENT)
             place_note(set, place, true, r);
     }
-}
-
-/* ---- grouped sync ---- */
-
-/* One caller that waits, on its stack. It is woken once, by the drive that answers last. */
-struct sync_wait {
-    struct sync_wait *next;
-    uint64_t number; /* of its request */
-    uint32_t left;   /* places that have not answered */
-    uint32_t good;
-    int error;
-    pthread_cond_t answered;
-};
-
-/* Tells everybody whose request a sync covered. The caller holds the lock. */
-static void sync_answer(struct segment *segment, unsigned place, uint64_t covered, int error)
-{
-    for (struct sync_wait **at = &segment->waits; *at;) {
-        struct sync_wait *wait = *at;
-
-        if (wait->number <= covered && wait->left >> place & 1) {
-            wait->left &= ~(1u << place);
-            if (error == 0)
-                wait->good |= 1u << place;
-            else
-                wait->error = worse_error(wait->error, error);
-        }
-        if (wait->left) {
-            at = &wait->next;
-            continue;
-        }
-        *at = wait->next;
-        pthread_cond_signal(&wait->answered);
-    }
-}
-
-/* Runs on the drive's sync thread. A request that comes while the disk works is not covered: the job is queued anew for
- * it. */
-static void segment_sync_run(struct io_job *job)
-{
-    struct segment_sync *sync = (struct segment_sync *)job;
-    struct segment *segment = sync->segment;
-
-    pthread_mutex_lock(&segment->lock);
-    uint64_t covered = segment->requests;
-    struct drive_file *file = segment->files[sync->place];
-    int error = sync->error;
-    sync->queued = false;
-    pthread_mutex_unlock(&segment->lock);
-
-    if (error == 0)
-        error = file ? drive_file_sync(file, DRIVE_WAIT) : -ENOENT;
-    if (file)
-        place_note(segment->set, sync->place, true, error);
-
-    pthread_mutex_lock(&segment->lock);
-    sync->error = error;
-    sync_answer(segment, sync->place, covered, error);
-    pthread_mutex_unlock(&segment->lock);
-}
-
-static void sync_request(struct segment *segment, unsigned place)
-{
-    struct segment_sync *sync = &segment->syncs[place];
-
-    if (sync->queued)
-        return;
-    sync->queued = true;
-    io_queue_add(segment->set->syncs[place], &sync->job);
-}
-
-uint32_t segment_sync(struct segment *segment, uint32_t places, int *ret_error)
-{
-    struct sync_wait wait = {.left = places};
-
-    assert(places);
-    pthread_cond_init(&wait.answered, NULL);
-    pthread_mutex_lock(&segment->lock);
-    wait.number = ++segment->requests;
-    wait.next = segment->waits;
-    segment->waits = &wait;
-    for (uint32_t left = places; left; left &= left - 1)
-        sync_request(segment, (unsigned)__builtin_ctz(left));
-    while (wait.left)
-        pthread_cond_wait(&wait.answered, &segment->lock);
-    pthread_mutex_unlock(&segment->lock);
-    pthread_cond_destroy(&wait.answered);
-    *ret_error = wait.error;
-    return wait.good;
 }

@@ -1,16 +1,33 @@
 /*
  * Granules off the drives. What several drives are asked for is on its way at once, without a thread for each: every
- * one is first tried for what memory holds, which makes it begin to fetch the rest; then each is waited for.
+ * one is first tried for what memory holds, which makes it begin to fetch the rest; then each is waited for. A drive
+ * that is slow is not (objstore/drive/bounded.h): what it has is rebuilt from the others, and is not lost.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "objstore/data/read_priv.h"
+#include "objstore/drive/pulse.h"
 
 static unsigned shard_place(const struct stripe_read *read, unsigned shard)
 {
     return place_of_shard(read->pin->record.first, shard, read->set->n);
+}
+
+/* To open a file, a slow drive can only be waited for until it is not. */
+static struct drive_file *file_open(struct stripe_read *read, unsigned place, int *ret_error)
+{
+    struct drive_file *file = segment_file(read->segment, place, ret_error);
+
+    while (!file && *ret_error == -ETIMEDOUT && read->wait == DRIVE_WAIT) {
+        struct timespec pause = {.tv_nsec = PULSE_LOOK};
+
+        nanosleep(&pause, NULL);
+        file = segment_file(read->segment, place, ret_error);
+    }
+    return file;
 }
 
 static struct drive_file *shard_file(struct stripe_read *read, unsigned shard)
@@ -20,8 +37,10 @@ static struct drive_file *shard_file(struct stripe_read *read, unsigned shard)
 
     if (!(read->pin->record.held >> place & 1))
         return NULL;
-    struct drive_file *file = segment_file(read->segment, place, &error);
-    if (!file && error != -ENODEV && !(lacks_get(read->set, read->segment->id) >> place & 1))
+    struct drive_file *file = file_open(read, place, &error);
+    if (error == -ETIMEDOUT)
+        read->slow |= 1u << shard;
+    else if (!file && error != -ENODEV && !(lacks_get(read->set, read->segment->id) >> place & 1))
         read->lost |= 1u << place;
     return file;
 }
@@ -88,7 +107,9 @@ static bool run_read(struct stripe_read *read, struct shard_run *run, enum drive
     if (wait == DRIVE_CACHED && (n == -EAGAIN || (n >= 0 && run->done < run->len)))
         return false;
     place_note(read->set, place, false, n < 0 ? (int)n : 0);
-    if (n < 0)
+    if (n == -ETIMEDOUT)
+        read->slow |= 1u << run->shard;
+    else if (n < 0)
         read->lost |= 1u << place;
     else
         run_verify(read, run);
@@ -99,14 +120,14 @@ static bool run_read(struct stripe_read *read, struct shard_run *run, enum drive
 
 void runs_read(struct stripe_read *read)
 {
-    bool alone = read->run_count == 1;
+    bool at_once = read->run_count == 1 || read->wait == DRIVE_WAIT;
     uint32_t waiting = 0;
 
     for (unsigned i = 0; i < read->run_count; i++)
-        if (alone || !run_read(read, &read->runs[i], DRIVE_CACHED))
+        if (at_once || !run_read(read, &read->runs[i], DRIVE_CACHED))
             waiting |= 1u << i;
     for (; waiting; waiting &= waiting - 1)
-        (void)run_read(read, &read->runs[__builtin_ctz(waiting)], DRIVE_WAIT);
+        (void)run_read(read, &read->runs[__builtin_ctz(waiting)], read->wait);
     read->run_count = 0;
 }
 

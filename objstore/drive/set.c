@@ -8,6 +8,7 @@
 
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
+#include "objstore/drive/bounded.h"
 
 void uuid_text(const uint8_t uuid[UUID_SIZE], char ret_text[DRIVE_UUID_TEXT])
 {
@@ -27,6 +28,11 @@ static struct drive_set *set_new(unsigned size, unsigned parity)
         return NULL;
     set->size = size;
     set->parity = parity;
+    set->pulses = pulse_group_new(size - parity);
+    if (!set->pulses) {
+        free(set);
+        return NULL;
+    }
     pthread_mutex_init(&set->lock, NULL);
     for (unsigned i = 0; i < size; i++)
         set->places[i].error = -ENOENT;
@@ -43,6 +49,7 @@ static void set_free(struct drive_set *set)
         free(set->places[i].path);
         free(set->places[i].index_path);
     }
+    pulse_group_unref(&set->pulses);
     pthread_mutex_destroy(&set->lock);
     free(set);
 }
@@ -98,6 +105,8 @@ int drive_set_put(struct drive_set *set, unsigned place, const char *path, struc
     struct place *p = &set->places[place];
     int r = place_name(p, path);
 
+    if (r == 0 && set->parity > 0) /* without parity there is nothing to turn to but the drive itself */
+        r = bounded_drive_new(drive, set->pulses, place, &drive);
     if (r < 0)
         return r;
     p->drive = drive;
@@ -216,7 +225,12 @@ struct drive *drive_set_get(const struct drive_set *set, unsigned place)
 
 uint32_t drive_set_online(const struct drive_set *set)
 {
-    return set->online;
+    return set->online & ~pulse_slow(set->pulses, clock_mono_ns());
+}
+
+uint32_t drive_set_look(const struct drive_set *set)
+{
+    return set->online & ~pulse_look(set->pulses, clock_mono_ns());
 }
 
 /* A set keeps trying its last k drives: a failing drive may still answer, an abandoned one never does. */
@@ -228,6 +242,7 @@ static void place_give_up(struct drive_set *set, unsigned place, int error)
     if (p->error == 0 && (unsigned)__builtin_popcount(set->online) > drive_set_data(set)) {
         set->online &= ~(1u << place);
         p->error = error;
+        pulse_leave(set->pulses, place);
     }
     pthread_mutex_unlock(&set->lock);
 }
@@ -275,6 +290,11 @@ void drive_set_status(struct drive_set *set, unsigned place, struct drive_status
     uuid_text(p->id, ret_status->id);
     ret_status->error = p->error;
     ret_status->state = !p->drive ? DRIVE_MISSING : p->error ? DRIVE_FAULTY : DRIVE_ONLINE;
+    if (ret_status->state == DRIVE_ONLINE && !(drive_set_online(set) >> place & 1)) {
+        ret_status->state = DRIVE_SLOW;
+        ret_status->error = -ETIMEDOUT;
+    }
+    ret_status->times_slow = set->pulses->times_slow[place];
     if (place_space(p, &space) == 0) {
         ret_status->total = space.total;
         ret_status->free = space.free;

@@ -78,8 +78,11 @@ unsigned drive_set_parity(const struct drive_set *set); /* m */
 unsigned drive_set_quorum(const struct drive_set *set);
 /* The drive at a place, or NULL when it is missing or faulty. It lives as the set does. Any thread. */
 struct drive *drive_set_get(const struct drive_set *set, unsigned place);
-/* Bitmap of the places where drive_set_get gives a drive. */
+/* Bitmap of the places with a drive that answers: not faulty, and not slow (pulse.h). One that is slow is still given by drive_set_get; its
+ * operations answer -ETIMEDOUT (bounded.h). Any thread, cheap. */
 uint32_t drive_set_online(const struct drive_set *set);
+/* The same, after looking at all that is in flight: for those who wait for a drive by other means than its operations, now and then. */
+uint32_t drive_set_look(const struct drive_set *set);
 
 /* Total and free bytes of the drive at a place. Of a file system that several drives of the deployment share, each has its equal
  * part, so that sums are right and none is promised twice. May block shortly. -ENODEV; errors of statvfs. */
@@ -97,15 +100,16 @@ enum drive_event {
 #define DRIVE_FAULTY_AFTER 32
 void drive_set_note(struct drive_set *set, unsigned place, enum drive_event event, int error);
 
-enum drive_state { DRIVE_ONLINE, DRIVE_FAULTY, DRIVE_MISSING };
+enum drive_state { DRIVE_ONLINE, DRIVE_SLOW, DRIVE_FAULTY, DRIVE_MISSING };
 
 struct drive_status {
     const char      *path;  /* lives as the set; "" when the folder of a missing drive is not known */
     char             id[DRIVE_UUID_TEXT];
     enum drive_state state;
-    int              error; /* why it is faulty or missing; 0 otherwise */
+    int              error; /* why it is slow (-ETIMEDOUT), faulty or missing; 0 otherwise */
     uint64_t         total, free; /* as drive_set_space; 0 when it does not answer */
     uint64_t         counts[DRIVE_EVENTS]; /* DRIVE_GOOD is not counted */
+    uint64_t         times_slow; /* how often it became slow since start */
 };
 /* May block shortly on statvfs. */
 void drive_set_status(struct drive_set *set, unsigned place, struct drive_status *ret_status);

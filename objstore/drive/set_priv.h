@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "objstore/drive/format.h"
+#include "objstore/drive/pulse.h"
 #include "objstore/drive/set.h"
 
 struct place {
@@ -25,7 +26,8 @@ struct drive_set {
     uint8_t          id[UUID_SIZE];
     struct superblock super; /* the newest of its drives' superblocks; at open and in replace.c */
     pthread_mutex_t  lock;   /* held while a drive becomes faulty */
-    _Atomic uint32_t online; /* places with a drive and no error */
+    _Atomic uint32_t online; /* places with a drive and no error; some of them may be slow */
+    struct pulse_group *pulses;
     struct place     places[DRIVE_SET_MAX];
 };
 

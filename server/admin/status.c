@@ -24,11 +24,12 @@ static json_t *path_json(const char *path)
 
 static json_t *drive_json(const struct store_drive_status *d)
 {
-    return json_pack("{s:o, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "path", path_json(d->path), "id", d->id,
-                     "set", (json_int_t)d->set, "position", (json_int_t)d->position, "state",
-                     store_drive_state_name(d->state), "error", d->error ? cairn_strerror(d->error) : "", "capacity",
-                     (json_int_t)d->capacity, "free", (json_int_t)d->free, "index_replica", d->index_replica,
-                     "index_healthy", d->index_healthy, "index_sequence", (json_int_t)d->index_sequence);
+    return json_pack("{s:o, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:I}", "path", path_json(d->path), "id",
+                     d->id, "set", (json_int_t)d->set, "position", (json_int_t)d->position, "state",
+                     store_drive_state_name(d->state), "error", d->error ? cairn_strerror(d->error) : "", "times_slow",
+                     (json_int_t)d->times_slow, "capacity", (json_int_t)d->capacity, "free", (json_int_t)d->free,
+                     "index_replica", d->index_replica, "index_healthy", d->index_healthy, "index_sequence",
+                     (json_int_t)d->index_sequence);
 }
 
 static json_t *set_json(const struct store_set_status *s)

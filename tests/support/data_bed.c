@@ -23,7 +23,24 @@ static int open_drive(void *arg, const char *path, struct drive **ret_drive)
     cr_assert_eq(fault_drive_new(inner, ret_drive), 0);
     if (bed->track)
         fault_track(*ret_drive);
+    for (unsigned i = 0; i < bed->count; i++)
+        if (strcmp(path, bed->paths[i]) == 0)
+            bed->opened[i] = *ret_drive;
     return 0;
+}
+
+/* The drives' places are their own to say. */
+static struct drive *fault_at(struct bed *bed, unsigned place)
+{
+    struct drive_status status;
+
+    if (!drive_set_get(bed->set, place))
+        return NULL;
+    drive_set_status(bed->set, place, &status);
+    for (unsigned i = 0; i < bed->count; i++)
+        if (strcmp(status.path, bed->paths[i]) == 0)
+            return bed->opened[i];
+    return NULL;
 }
 
 static void open_drives(struct bed *bed)
@@ -40,7 +57,7 @@ static void open_drives(struct bed *bed)
     buf_release(&message);
     bed->set = drives_sets(bed->drives)[0];
     for (unsigned i = 0; i < drive_set_size(bed->set); i++)
-        bed->faults[i] = drive_set_get(bed->set, i);
+        bed->faults[i] = fault_at(bed, i);
 }
 
 int bed_try_open(struct bed *bed)

@@ -20,7 +20,8 @@ struct bed {
     bool          track;        /* drives remember unsynced writes */
     struct drives *drives;
     struct drive_set *set;      /* the first */
-    struct drive *faults[BED_DRIVES_MAX]; /* by place in the first set */
+    struct drive *opened[BED_DRIVES_MAX]; /* fault injection, by path */
+    struct drive *faults[BED_DRIVES_MAX]; /* … by place in the first set; NULL where there is no drive */
     struct index *index;
     struct data  *data;
 };
