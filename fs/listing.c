@@ -5,8 +5,7 @@
 
 struct page {
     uint64_t first; /* position of its first entry */
-    size_t count;   /* of positions */
-    size_t there;   /* entries: fewer than positions, when some had gone as it was fetched again */
+    size_t count;   /* of entries */
     char *bytes;    /* NULL: given up */
     size_t len;
     uint32_t *offsets; /* of each entry in bytes */
@@ -122,11 +121,11 @@ static int index_entries(struct page *page)
     struct span rest = span_make(page->bytes, page->len);
     struct posix_entry entry = {0};
 
-    for (size_t i = 0; i < page->there; i++) {
+    for (size_t i = 0; i < page->count; i++) {
         page->offsets[i] = (uint32_t)(rest.ptr - page->bytes);
         posix_entry_next(&rest, &entry);
     }
-    if (page->there == 0 || page->last.ptr)
+    if (page->count == 0 || page->last.ptr)
         return 0;
     char *name = malloc(entry.name.len);
     if (!name)
@@ -140,12 +139,12 @@ static int index_entries(struct page *page)
 /* Takes a reply's entries into the page. */
 static int page_fill(struct listing *l, struct page *page, struct span data)
 {
-    int r = count_entries(page, data, &page->there, &page->len);
+    int r = count_entries(page, data, &page->count, &page->len);
 
     if (r < 0)
         return r;
     page->bytes = malloc(page->len + 1);
-    page->offsets = malloc((page->there + 1) * sizeof *page->offsets);
+    page->offsets = malloc((page->count + 1) * sizeof *page->offsets);
     if (!page->bytes || !page->offsets) {
         page->len = 0;
         page_give_up(l, page);
@@ -223,7 +222,6 @@ static int page_next(struct listing *l, bool attrs)
         page_release(l, &page);
         return r;
     }
-    page.count = page.there;
     l->eof = eof || page.count == 0;
     names_page(l, &page, l->eof);
     l->pages[l->page_count++] = page;
@@ -268,14 +266,16 @@ int listing_entry(struct listing *listing, uint64_t *position, bool attrs, struc
             continue;
         }
         struct page *page = &listing->pages[number];
+        size_t count = page->count;
         int r = page->bytes ? 0 : page_again(listing, number, attrs);
         if (r < 0)
             return r;
-        size_t index = *position - page->first;
+        size_t index = *position - page->first, there = page->count;
+        page->count = count; /* positions behind it stay, also when entries have gone */
         *ret_since = page->since;
-        if (index < page->there)
+        if (index < there)
             return page_entry(page, index, ret_entry);
-        *position = page->first + page->count;
+        *position = page->first + count;
     }
 }
 
