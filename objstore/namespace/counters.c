@@ -18,16 +18,26 @@ static int counters_get(struct index_txn *txn, struct counters_record *ret_count
     return ret_counters->version == NS_FORMAT ? 0 : CAIRN_EFORMAT;
 }
 
-static int counters_add(struct ns_txn *txn, uint64_t numbers, int inodes, uint64_t *ret_first)
+static int counters_put(struct index_txn *txn, const struct counters_record *counters)
+{
+    return index_put(txn, counters_key, span_make(counters, sizeof(*counters)));
+}
+
+static int numbers_skip(struct index_txn *txn, void *arg)
 {
     struct counters_record counters;
-    int r = counters_get(txn->index, &counters);
+    (void)arg;
+    int r = counters_get(txn, &counters);
     if (r < 0)
         return r == -ENOENT ? CAIRN_ECORRUPT : r;
-    *ret_first = le64toh(counters.next_ino);
-    counters.next_ino = htole64(*ret_first + numbers);
-    counters.inodes = htole64(le64toh(counters.inodes) + (uint64_t)(int64_t)inodes);
-    return index_put(txn->index, counters_key, span_make(&counters, sizeof(counters)));
+    counters.next_ino = htole64(le64toh(counters.next_ino) + NUMBERS_UNCOMMITTED);
+    return counters_put(txn, &counters);
+}
+
+void numbers_begin(struct ns *ns)
+{
+    if (ns->numbers_begun < 0)
+        ns->numbers_begun = index_apply(ns->index, numbers_skip, NULL, INDEX_DURABLE);
 }
 
 int counters_read(struct index_txn *txn, struct counters *ret_counters)
@@ -43,16 +53,32 @@ int counters_read(struct index_txn *txn, struct counters *ret_counters)
 int counters_init(struct ns_txn *txn, uint64_t next_ino)
 {
     struct counters_record counters = {.version = NS_FORMAT, .next_ino = htole64(next_ino)};
-    return index_put(txn->index, counters_key, span_make(&counters, sizeof(counters)));
+    return counters_put(txn->index, &counters);
 }
 
 int number_new(struct ns_txn *txn, int inodes, uint64_t *ret_number)
 {
-    return counters_add(txn, 1, inodes, ret_number);
+    struct ns *ns = txn->ns;
+    struct counters_record counters;
+    int r = ns->numbers_begun < 0 ? ns->numbers_begun : counters_get(txn->index, &counters);
+    if (r < 0)
+        return r == -ENOENT ? CAIRN_ECORRUPT : r;
+    uint64_t number = le64toh(counters.next_ino);
+    if (number < ns->numbers_floor)
+        number = ns->numbers_floor;
+    ns->numbers_floor = number + 1;
+    counters.next_ino = htole64(number + 1);
+    counters.inodes = htole64(le64toh(counters.inodes) + (uint64_t)(int64_t)inodes);
+    *ret_number = number;
+    return counters_put(txn->index, &counters);
 }
 
 int inodes_count(struct ns_txn *txn, int by)
 {
-    uint64_t next;
-    return counters_add(txn, 0, by, &next);
+    struct counters_record counters;
+    int r = counters_get(txn->index, &counters);
+    if (r < 0)
+        return r == -ENOENT ? CAIRN_ECORRUPT : r;
+    counters.inodes = htole64(le64toh(counters.inodes) + (uint64_t)(int64_t)by);
+    return counters_put(txn->index, &counters);
 }

@@ -1,11 +1,22 @@
 /*
  * The namespace's counters: the next number, of inodes, bodies, uploads and chain nodes alike, and how many inodes
  * there are. One record.
+ *
+ * A number is never given to two, also where a crash or a failed commit takes the record back: who was told a number
+ * (a mount that has the file open) must not find somebody else's file under it. So the record is not believed alone:
+ *
+ *   a commit of this process failed    numbers_floor, in memory, is past all that this process gave out
+ *   the process before this one died   it may have given out more than its last commit says: before the first mutation
+ *                                      of a process NUMBERS_UNCOMMITTED are left out, durably. That is more than can
+ *                                      wait for a commit (half a day of them at 100,000 a second), and 2^31 starts use
+ *                                      the numbers up
  */
 #ifndef CAIRN_NAMESPACE_COUNTERS_H
 #define CAIRN_NAMESPACE_COUNTERS_H
 
 #include "objstore/namespace/namespace.h"
+
+#define NUMBERS_UNCOMMITTED ((uint64_t)1 << 32)
 
 struct counters {
     uint64_t next_ino, inodes;
@@ -13,6 +24,10 @@ struct counters {
 
 /* -ENOENT before the first counters_init. CAIRN_ECORRUPT, CAIRN_EFORMAT. */
 int counters_read(struct index_txn *txn, struct counters *ret_counters);
+
+/* Before a mutation, on any thread: leaves out what the process before may have given out. Blocks for a commit the
+ * first time; where that fails number_new answers why, until a later call succeeds. */
+void numbers_begin(struct ns *ns);
 
 /* In a mutation */
 

@@ -34,6 +34,7 @@ static int ns_prepare(struct ns *ns)
         return r;
     r = counters_read(txn, &counters);
     index_read_end(&txn);
+    ns->numbers_begun = r == -ENOENT ? 0 : -EAGAIN;
     return r == -ENOENT ? ns_apply(ns, ns_format, NULL, INDEX_DURABLE) : r;
 }
 

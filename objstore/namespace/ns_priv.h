@@ -26,9 +26,11 @@ struct ns {
     struct backlog backlog;
     struct tidy tidy;
     pthread_t reaper;
-    bool reaping;  /* the reaper runs */
-    bool opened;   /* backlog and subscriber are initialised */
-    char *scratch; /* SCRATCH_SIZE bytes; mutation */
+    bool reaping;              /* the reaper runs */
+    bool opened;               /* backlog and subscriber are initialised */
+    char *scratch;             /* SCRATCH_SIZE bytes; mutation */
+    uint64_t numbers_floor;    /* no lower number is given out (counters.h); mutation */
+    _Atomic int numbers_begun; /* 0, or why no number can be given out */
 };
 
 struct ns_txn {

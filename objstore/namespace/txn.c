@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/ns_priv.h"
 
 int ns_view_begin(struct ns *ns, struct ns_txn **ret_txn)
@@ -55,6 +56,7 @@ static int mutation_run(struct index_txn *index, void *arg)
 int ns_apply(struct ns *ns, ns_mutation *fn, void *arg, enum index_wait wait)
 {
     struct application app = {.ns = ns, .fn = fn, .arg = arg};
+    numbers_begin(ns);
     return index_apply(ns->index, mutation_run, &app, wait);
 }
 

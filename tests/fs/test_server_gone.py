@@ -1,9 +1,9 @@
 """A server that is killed, restarted, or stays away: what a mount does meanwhile, and after."""
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -83,50 +83,77 @@ def test_a_restart_does_not_break_a_mount(server, mount, actor):
     os.unlink(mount / "f")
 
 
+class Changer(multiprocessing.get_context("fork").Process):
+    """Makes changes below names of its own until it is told to stop. A process: who starts a daemon closes in the child what
+    it has open itself, and would wait there for that daemon."""
+
+    LOST = (errno.EIO, errno.ENOENT, errno.ESTALE)  # of a server that was killed before it had committed
+
+    def __init__(self, mount, letter, kills):
+        super().__init__()
+        self.mount, self.letter, self.kills = mount, letter, kills
+        self.synced = multiprocessing.Value("i", 0)
+        self.stop = multiprocessing.Event()
+        self.pipe, self.result = multiprocessing.Pipe()
+
+    def one(self, path):
+        with open(path, "xb", buffering=0) as file:
+            file.write(path.encode())
+        os.mkdir(path + "-d")
+        os.rename(path, path + "-x")
+        os.rmdir(path + "-d")
+        sync_folder(self.mount)
+
+    def run(self):
+        synced, error, i = [], None, 0
+        while not self.stop.is_set() and not error:
+            path, began = self.mount / f"{self.letter}{i}", time.monotonic()
+            i += 1
+            try:
+                self.one(path)
+                if not self.killed_since(began):
+                    synced.append(path + "-x")
+                    self.synced.value += 1
+            except OSError as e:
+                if e.errno not in self.LOST or not self.killed_since(began):
+                    error = (path, began, repr(e))
+        self.result.send((synced, error))
+
+    def killed_since(self, began):
+        return any(began - 1 < kill for kill in self.kills)
+
+    def end(self):
+        """The names it has synced, and an error that no kill explains."""
+        self.stop.set()
+        assert self.pipe.poll(60), "it hangs"
+        result = self.pipe.recv()
+        self.join()
+        return result
+
+
 def test_what_was_done_is_done_once_across_kills(server, mount):
     """A change whose reply is lost is asked for again, and is not done twice: names that nobody else uses never exist
     already. What was answered and not synced may be lost with the server, and only that."""
-    kills, synced, errors = [], [], []
-    stop = threading.Event()
+    kills = multiprocessing.Array("d", 8)
+    changers = [Changer(mount, letter, kills) for letter in "abc"]
 
-    def work(letter):
-        i = 0
-        while not stop.is_set():
-            path, began = mount / f"{letter}{i}", time.monotonic()
-            i += 1
-            try:
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                os.write(fd, path.encode())
-                os.close(fd)
-                os.mkdir(path + "-d")
-                os.rename(path, path + "-x")
-                os.rmdir(path + "-d")
-                sync_folder(mount)
-                if not any(began - 1 < kill for kill in kills):
-                    synced.append(path + "-x")
-            except OSError as e:
-                if e.errno == errno.EEXIST or not any(began - 1 < kill for kill in kills):
-                    errors.append((path, began, e))
-                    return
+    def progress():
+        before = [c.synced.value + 3 for c in changers]
+        eventually(lambda: all(c.synced.value > b or not c.is_alive() for c, b in zip(changers, before)), 30, "progress")
 
-    threads = [threading.Thread(target=work, args=(c,)) for c in "abc"]
-    for t in threads:
-        t.start()
-    for _ in range(4):
-        before = len(synced)
-        eventually(lambda: len(synced) > before + 5 or errors, 30, "progress")
-        kills.append(time.monotonic())
+    for changer in changers:
+        changer.start()
+    for i in range(0, 8, 2):
+        progress()
+        kills[i] = time.monotonic()
         server.kill()
         server.start()
-        kills.append(time.monotonic())
-    before = len(synced)
-    eventually(lambda: len(synced) > before + 5 or errors, 30, "progress")
-    stop.set()
-    for t in threads:
-        t.join()
-    assert errors == []
-    for path in synced:
-        assert read_file(path) == path[:-2].encode()
+        kills[i + 1] = time.monotonic()
+    progress()
+    for synced, error in [changer.end() for changer in changers]:
+        assert error is None
+        for path in synced:
+            assert read_file(path) == path[:-2].encode()
     subprocess.run(f"rm -rf {mount.path}/*", shell=True, check=True)
 
 

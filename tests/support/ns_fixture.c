@@ -9,6 +9,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/namespace/ns_priv.h"
 #include "objstore/store.h"
+#include "tests/support/descriptors.h"
 
 struct ns *nsf_ns;
 
@@ -56,6 +57,18 @@ void nsf_fini(void)
 void nsf_down(void)
 {
     store_close(&store);
+}
+
+void nsf_index_files(const char *path)
+{
+    static int fds[16], count;
+    char database[320];
+    snprintf(database, sizeof(database), "%s/drive/index/data.mdb", folder);
+    if (path)
+        count = descriptors_of(database, fds, 16);
+    cr_assert_gt(count, 0);
+    for (int i = 0; i < count; i++)
+        descriptor_replace(fds[i], path ? path : database);
 }
 
 void nsf_reopen(void)

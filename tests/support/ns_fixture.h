@@ -16,6 +16,8 @@ void nsf_fini(void);
 void nsf_reopen(void);
 void nsf_down(void);
 void nsf_up(void);
+/* The index acts on the file at path from now on ("/dev/full"), with NULL on its own again. */
+void nsf_index_files(const char *path);
 /* Waits for the reaper, and fails the test on any finding. */
 void nsf_verify(void);
 uint64_t nsf_inodes(void);

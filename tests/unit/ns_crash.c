@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "objstore/base/errors.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/ns_fixture.h"
 
 TestSuite(ns_crash, .timeout = 200);
@@ -132,5 +133,58 @@ Test(ns_crash, what_was_durable_survives_a_kill_and_nothing_leaks)
     }
     nsf_verify();
     cr_assert_eq(nsf_inodes(), 2);
+    nsf_fini();
+}
+
+/* The inode of a file that was answered as applied by a process that is gone at once. */
+static uint64_t file_of_a_short_life(void)
+{
+    uint64_t ino = 0;
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        nsf_up();
+        ino = nsf_mkfile(nsf_ino(NS_ROOT, "bucket"), "f");
+        cr_assert_eq(write(ends[1], &ino, sizeof(ino)), sizeof(ino));
+        _exit(0);
+    }
+    close(ends[1]);
+    cr_assert_eq(read(ends[0], &ino, sizeof(ino)), sizeof(ino));
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    return ino;
+}
+
+Test(ns_crash, a_number_that_a_kill_took_back_is_given_to_nobody_else)
+{
+    uint64_t last = 0;
+    nsf_init();
+    uint64_t bucket = nsf_bucket("bucket");
+    for (int i = 0; i < 5; i++) {
+        nsf_down();
+        uint64_t lost = file_of_a_short_life();
+        cr_assert_gt(lost, last);
+        nsf_up();
+        last = nsf_mkfile(bucket, "other");
+        cr_assert_gt(last, lost);
+        nsf_unlink(bucket, "other");
+        if (nsf_ino(bucket, "f"))
+            nsf_unlink(bucket, "f");
+    }
+    nsf_fini();
+}
+
+Test(ns_crash, a_number_that_a_failed_commit_took_back_is_given_to_nobody_else)
+{
+    nsf_init();
+    uint64_t bucket = nsf_bucket("bucket");
+    cr_assert_eq(ns_flush(nsf_ns), 0);
+    nsf_index_files("/dev/full");
+    uint64_t lost = nsf_mkfile(bucket, "lost");
+    cr_assert_lt(ns_flush(nsf_ns), 0);
+    nsf_index_files(NULL);
+    cr_assert_eq(nsf_ino(bucket, "lost"), 0);
+    cr_assert_gt(nsf_mkfile(bucket, "other"), lost);
     nsf_fini();
 }
