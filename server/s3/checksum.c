@@ -254,10 +254,11 @@ static bool is_checksum(const struct attr *attr, struct checksum_found *ret_foun
 {
     if ((attr->tag != ATTR_CHECKSUM && attr->tag != ATTR_CHECKSUM_COMPOSITE) || attr->name.len != 1)
         return false;
-    ret_found->algorithm = checksum_by_hash((enum hash_kind)(uint8_t)attr->name.ptr[0]);
-    ret_found->digest = attr->value;
-    ret_found->composite = attr->tag == ATTR_CHECKSUM_COMPOSITE;
-    return ret_found->algorithm && (!attr->value.len || attr->value.len == hash_size(ret_found->algorithm->hash));
+    const struct checksum_algorithm *algorithm = checksum_by_hash((enum hash_kind)(uint8_t)attr->name.ptr[0]);
+    if (!algorithm || (attr->value.len && attr->value.len != hash_size(algorithm->hash)))
+        return false;
+    *ret_found = (struct checksum_found){algorithm, attr->value, attr->tag == ATTR_CHECKSUM_COMPOSITE};
+    return true;
 }
 
 bool checksum_find(struct span attrs, struct checksum_found *ret_found)
@@ -267,6 +268,12 @@ bool checksum_find(struct span attrs, struct checksum_found *ret_found)
         if (is_checksum(&attr, ret_found))
             return true;
     return false;
+}
+
+bool checksum_is(const struct checksum_found *found, const uint8_t *digest)
+{
+    return found->algorithm && found->digest.len == hash_size(found->algorithm->hash) &&
+           memcmp(found->digest.ptr, digest, found->digest.len) == 0;
 }
 
 static bool find_digest(struct span attrs, uint32_t parts, struct checksum_found *found,

@@ -70,8 +70,10 @@ struct checksum_found {
     struct span digest;
     bool composite;
 };
-/* The first one, false when there is none. */
+/* The first one whose digest is empty or as long as its algorithm's; false when there is none. */
 bool checksum_find(struct span attrs, struct checksum_found *ret_found);
+/* Whether its digest is this one, of the same algorithm; one without a digest is none. */
+bool checksum_is(const struct checksum_found *found, const uint8_t *digest);
 
 /* x-amz-checksum-…: and x-amz-checksum-type, from an object's attributes. */
 int checksum_reply_headers(struct s3_call *call, struct span attrs, uint32_t parts);

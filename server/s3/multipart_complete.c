@@ -159,7 +159,7 @@ static int check_stated(struct complete_job *job, const struct named_part *named
         return job->checksum.asked && job->checksum.composite ? S3_PART_CHECKSUM_MISSING : 0;
     if (found->algorithm != named->algorithm)
         return job->checksum.asked ? S3_PART_CHECKSUM_OTHER : 0;
-    return memcmp(found->digest.ptr, named->digest, hash_size(named->algorithm->hash)) == 0 ? 0 : CAIRN_EBADPART;
+    return checksum_is(found, named->digest) ? 0 : CAIRN_EBADPART;
 }
 
 /* The part's checksum of the object's algorithm: the first of its attributes, when it has any. */

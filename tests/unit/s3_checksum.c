@@ -70,6 +70,30 @@ Test(s3_checksum, an_attribute_is_found_again_with_its_type)
     buf_release(&attrs);
 }
 
+/* What a damaged record may hold; the bytes behind a digest that is too short are somebody else's. */
+Test(s3_checksum, a_digest_of_another_length_is_none)
+{
+    struct buf attrs = BUF_INIT;
+    struct checksum_found found = {0};
+    uint8_t digest[HASH_MAX];
+    char name = (char)HASH_SHA256;
+    hash_once(HASH_SHA256, "x", 1, digest);
+    attrs_add(&attrs, ATTR_CHECKSUM, span_make(&name, 1), span_make(digest, 31));
+    cr_expect_not(checksum_find(buf_span(&attrs), &found));
+    cr_expect_eq(found.algorithm, NULL);
+    cr_expect_not(checksum_is(&found, digest));
+    checksum_add_attr(&attrs, HASH_SHA256, NULL, false);
+    cr_assert(checksum_find(buf_span(&attrs), &found));
+    cr_expect_not(checksum_is(&found, digest), "a choice of algorithm has no digest");
+    buf_clear(&attrs);
+    checksum_add_attr(&attrs, HASH_SHA256, digest, false);
+    cr_assert(checksum_find(buf_span(&attrs), &found));
+    cr_expect(checksum_is(&found, digest));
+    digest[31] ^= 1;
+    cr_expect_not(checksum_is(&found, digest));
+    buf_release(&attrs);
+}
+
 Test(s3_hasher, a_thread_gives_the_digests_that_no_thread_gives)
 {
     static const enum hash_kind kinds[] = {HASH_MD5, HASH_CRC64NVME, HASH_SHA256};
