@@ -5,15 +5,19 @@
  * input:
  *
  *   ops          answers "ops N": changes and syncs so far, on all drives
- *   cut SEED     the power goes: "cut". From then on every operation fails; what was not synced is lost (SEED 0) or
- * left to a lottery. The folders have what a machine finds when it is switched on: start another volatile_fs arm N SEED
- * the same before the Nth change or sync from now
+ *   cut SEED     the power goes: "cut". From then on every operation fails; what was not synced is lost (SEED 0), or
+ *                as a lottery says. The folders have what a machine finds when it is switched on: start another
+ *   arm N SEED   the same before the Nth change or sync from now: "armed", and "cut" when it comes
+ *   fail DRIVE   every operation on that drive, the first is 0, answers EIO from now on: "done"
+ *   hang DRIVE   none answers: "done"
+ *   mend DRIVE   all is well with it again, also for those that wait: "done"
  *   end          unmounts and ends, as the end of its input does. Without a cut everything stays
  *
- * Nothing is ever written back on its own, so a mount behaves as a disk that is slow beyond all bounds. A sync takes its
- * time, one in SLOW_ONE much more of it, and covers what was written before it began. The kernel's page cache writes through (no FUSE write-back), so
- * mmap and pwrite agree as on any file system. A write to an O_DSYNC descriptor is durable for its pages; an fsync of
- * such a descriptor may be the kernel's own, behind a write, and says nothing about the rest of the file.
+ * Nothing is ever written back on its own, so a mount behaves as a disk that is slow beyond all bounds. A sync takes
+ * its time, one in SLOW_ONE much more of it, and covers what was written before it began. The kernel's page cache
+ * writes through (no FUSE write-back), so mmap and pwrite agree as on any file system. A write to an O_DSYNC descriptor
+ * is durable for its pages; an fsync of such a descriptor may be the kernel's own, behind a write, and says nothing
+ * about the rest of the file.
  */
 #define FUSE_USE_VERSION 314
 
@@ -42,6 +46,9 @@ struct drive {
     struct fuse *fuse;
     pthread_t loop;
     pthread_mutex_t lock; /* a change and its note are one step */
+    enum trouble { WELL, FAILS, HANGS } trouble;
+    pthread_mutex_t trouble_lock;
+    pthread_cond_t trouble_change;
 };
 
 static struct drive drives[DRIVES_MAX];
@@ -76,9 +83,30 @@ static struct drive *here(void)
     return fuse_get_context()->private_data;
 }
 
+static void set_trouble(struct drive *drive, enum trouble trouble)
+{
+    pthread_mutex_lock(&drive->trouble_lock);
+    drive->trouble = trouble;
+    pthread_cond_broadcast(&drive->trouble_change);
+    pthread_mutex_unlock(&drive->trouble_lock);
+}
+
+/* Waits while the drive hangs. */
+static bool drive_is_well(struct drive *drive)
+{
+    pthread_mutex_lock(&drive->trouble_lock);
+    while (drive->trouble == HANGS)
+        pthread_cond_wait(&drive->trouble_change, &drive->trouble_lock);
+    bool well = drive->trouble == WELL;
+    pthread_mutex_unlock(&drive->trouble_lock);
+    return well;
+}
+
 /* An operation begins, while there is power: 0, to be ended; -EIO. */
 static int begin(void)
 {
+    if (!drive_is_well(here()))
+        return -EIO;
     pthread_rwlock_rdlock(&power.lock);
     if (!power.off)
         return 0;
@@ -477,6 +505,8 @@ static bool drive_start(const char *folder, const char *mountpoint)
     struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 
     pthread_mutex_init(&drive->lock, NULL);
+    pthread_mutex_init(&drive->trouble_lock, NULL);
+    pthread_cond_init(&drive->trouble_change, NULL);
     drive->folder = folder;
     drive->log = volatile_log_new(folder);
     drive->fuse = fuse_new(&args, &operations, sizeof(operations), drive);
@@ -497,6 +527,7 @@ static void drive_stop(struct drive *drive)
 {
     static const struct timespec pause = {.tv_nsec = 5000000};
 
+    set_trouble(drive, WELL);
     fuse_exit(drive->fuse);
     do {
         pthread_kill(drive->loop, SIGUSR1);
@@ -506,6 +537,23 @@ static void drive_stop(struct drive *drive)
     fuse_destroy(drive->fuse);
     volatile_log_free(&drive->log);
     pthread_mutex_destroy(&drive->lock);
+    pthread_mutex_destroy(&drive->trouble_lock);
+    pthread_cond_destroy(&drive->trouble_change);
+}
+
+static bool obey_trouble(const char *line)
+{
+    static const char *const words[] = {[WELL] = "mend", [FAILS] = "fail", [HANGS] = "hang"};
+    char word[8];
+    unsigned place;
+    if (sscanf(line, "%7s %u", word, &place) != 2 || place >= drive_count)
+        return false;
+    for (enum trouble t = WELL; t <= HANGS; t++)
+        if (strcmp(word, words[t]) == 0) {
+            set_trouble(&drives[place], t);
+            return true;
+        }
+    return false;
 }
 
 static void obey(const char *line)
@@ -520,6 +568,8 @@ static void obey(const char *line)
         power.seed = seed;
         atomic_store(&power.armed, atomic_load(&power.ops) + count);
         printf("armed\n");
+    } else if (obey_trouble(line)) {
+        printf("done\n");
     } else {
         printf("unknown command\n");
     }

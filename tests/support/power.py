@@ -77,6 +77,11 @@ class Power:
             self.is_cut = self.line(seconds) == "cut"
         return self.is_cut
 
+    def trouble(self, what, place):
+        """From now on everything on that drive fails ("fail"), does not answer ("hang"), or is well again ("mend")."""
+        self.tell(f"{what} {place}")
+        assert self.line() == "done"
+
     def off(self):
         """Unmounts. Without a cut before, everything stays."""
         process, self.process = self.process, None

@@ -1,0 +1,75 @@
+"""The index's replicas, on drives that go wrong while the daemon serves. Needs root, for the file systems."""
+import subprocess
+
+import pytest
+
+from cairn import Daemon, program
+from power import Power
+from test_drives import check_bodies
+from test_heal import put, wait_for
+
+IN_INDEX = 4000  # bytes of a body that lies in the index
+
+
+@pytest.fixture
+def served():
+    """A daemon at work on four drives that can be put in trouble, with a body in segments and one in the index."""
+    daemon = Daemon(drives=0)
+    power = Power(daemon.folder, drives=4)
+    daemon.drives = power.drives
+    daemon.bodies, daemon.power = {}, power
+    try:
+        power.on()
+        daemon.start().s3.create_bucket(Bucket="bkt")
+        put(daemon, "first", 300_000)
+        put(daemon, "first-small", IN_INDEX)
+        yield daemon
+    finally:
+        try:
+            power.off()  # first: a process that waits for a drive can't be ended
+        finally:
+            daemon.remove()
+
+
+def shown(daemon):
+    """What `cairn status` says: its line on the index, and the last but one word of each drive's row."""
+    run = subprocess.run([program("cairn"), "--endpoint", daemon.endpoint, "status"], env=daemon.environment(), capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run
+    lines = run.stdout.splitlines()
+    index = next(line for line in lines if line.startswith("index: "))
+    return index, [next(line.split()[-2] for line in lines if line.endswith(drive)) for drive in daemon.drives]
+
+
+def wait_left_out(daemon, *places):
+    wait_for(daemon, lambda s: all(s["drives"][i]["index_healthy"] == (i not in places) for i in range(4)), f"without {places}")
+
+
+def start_with_only(daemon, *places):
+    """Stops everything, and starts it with the other drives away; where in the log that begins is kept."""
+    daemon.stop()
+    daemon.power.off()
+    daemon.power.on(without=[i for i in range(4) if i not in places])
+    daemon.started_at = len(daemon.log())
+    daemon.start("live")
+
+
+def test_a_replica_that_fails_while_it_serves_comes_back_and_counts(served):
+    served.power.trouble("fail", 1)
+    put(served, "while-it-was-away", IN_INDEX)
+    wait_left_out(served, 1)
+    assert shown(served) == ("index: 3 of 4 replicas current, quorum 3", ["current", "behind", "current", "current"])
+    put(served, "still-away", IN_INDEX)
+    served.power.trouble("mend", 1)
+    wait_left_out(served)
+    assert shown(served) == ("index: 4 of 4 replicas current, quorum 3", ["current"] * 4)
+    served.power.trouble("fail", 0)  # the one that has served the reads: nothing is durable now without the one that came back
+    put(served, "back", IN_INDEX)
+    wait_left_out(served, 0)
+    assert shown(served) == ("index: 3 of 4 replicas current, quorum 3", ["behind", "current", "current", "current"])
+    check_bodies(served)
+    start_with_only(served, 1, 3)
+    check_bodies(served)
+    said = served.log()[served.started_at:]
+    assert "index replica on a missing drive" in said
+    assert f"index replica {served.drives[1]}" not in said, "it had to be copied: it had not been current"
+    served.stop()
