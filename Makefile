@@ -55,7 +55,7 @@ $(B)/lib$(1).a: $$(OBJ_$(1))
 endef
 $(foreach l,$(LIBS),$(eval $(call LIBRARY,$(l))))
 
-$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o $(B)/obj/tests/fuzz/fuzz_fs_%.o $(B)/obj/tests/crash/%.o: CFLAGS += $(FUSE_CFLAGS)
+$(B)/obj/fs/%.o $(B)/obj/tests/unit/fs_%.o $(B)/obj/tests/fuzz/fuzz_fs_%.o $(B)/obj/tests/support/fuse_%.o $(B)/obj/tests/crash/%.o: CFLAGS += $(FUSE_CFLAGS)
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo CC $<

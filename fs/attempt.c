@@ -58,6 +58,7 @@ struct attempt {
     int64_t deadline; /* monotonic ns, 0 for none */
     int64_t pause;
     bool unknown; /* a try was sent and not answered, or with a 5xx: it may have run */
+    bool mended;  /* the session, once */
 };
 
 static bool worth_repeating(int error)
@@ -85,13 +86,9 @@ static int pause_for(struct remote *remote, int64_t ns)
     return 0;
 }
 
-/* After a try that failed: waits and answers 0 to try again, or the error to give up with. */
-static int pause_after(struct remote *remote, struct attempt *attempt, int error)
+/* 0 to try again; -EIO, -EINTR. */
+static int wait_turn(struct remote *remote, struct attempt *attempt)
 {
-    if (!worth_repeating(error))
-        return error == -ENXIO ? -ESTALE : error;
-    if (error != -ECONNREFUSED && error != -EHOSTUNREACH)
-        attempt->unknown = true;
     if (attempt->deadline && clock_mono_ns() + attempt->pause > attempt->deadline)
         return -EIO;
     int r = pause_for(remote, attempt->pause);
@@ -99,17 +96,33 @@ static int pause_after(struct remote *remote, struct attempt *attempt, int error
     return r;
 }
 
-/* After a reply that tells of trouble with the session: 0 to try again. */
-static int mend(struct remote *remote, uint16_t status, uint64_t epoch, struct slot *slot, bool may_have_run)
+/* After a try that failed: waits and answers 0 to try again, or the error to give up with. */
+static int pause_after(struct remote *remote, struct attempt *attempt, int error)
+{
+    if (!worth_repeating(error))
+        return error == -ENXIO ? -ESTALE : error;
+    if (error != -ECONNREFUSED && error != -EHOSTUNREACH)
+        attempt->unknown = true;
+    return wait_turn(remote, attempt);
+}
+
+/* After a reply that tells of trouble with the session: 0 to try again. A session that does not stay mended is no
+ * reason to hurry. */
+static int mend(struct remote *remote, uint16_t status, uint64_t epoch, struct slot *slot, bool fragile,
+                struct attempt *attempt)
 {
     int r = session_mend(remote, status, epoch);
-    if (r < 0 || session_current(remote).epoch == epoch)
+    if (r < 0)
         return r;
-    if (may_have_run)
-        return -EIO; /* in the session that is gone */
-    if (slot->number != POSIX_SLOT_NONE)
-        slot_renumber(remote, slot);
-    return 0;
+    if (session_current(remote).epoch != epoch) {
+        if (fragile && attempt->unknown)
+            return -EIO; /* it may have run in the session that is gone */
+        if (slot->number != POSIX_SLOT_NONE)
+            slot_renumber(remote, slot);
+    }
+    bool again = attempt->mended;
+    attempt->mended = true;
+    return again ? wait_turn(remote, attempt) : 0;
 }
 
 int attempt_until_answered(struct remote *remote, attempt_once *once, void *arg, struct slot *slot, bool fragile)
@@ -123,7 +136,7 @@ int attempt_until_answered(struct remote *remote, attempt_once *once, void *arg,
         if (r == 0 && status == 0)
             return 0;
         if (r == 0)
-            r = mend(remote, status, session.epoch, slot, fragile && attempt.unknown);
+            r = mend(remote, status, session.epoch, slot, fragile, &attempt);
         if (r < 0 && (r = pause_after(remote, &attempt, r)) < 0)
             return r;
     }

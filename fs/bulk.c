@@ -35,6 +35,7 @@ static int stream_send(struct remote *remote, const struct session *session, str
 
 /* What the server has read before it begins a reply, and so can still say that it can't. */
 #define PIECE (64u << 10)
+#define ROUNDS_MAX 8 /* times that a reply is cut while all of its pieces can be read */
 
 struct reading {
     struct remote *remote;
@@ -130,16 +131,16 @@ ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *r
         .remote = remote,
         .stream = {.given = POSIX_GIVEN_INO | POSIX_GIVEN_OFF | POSIX_GIVEN_LEN, .ino = ino},
     };
-    int r;
+    int r, rounds = 0;
     do {
         reading.cut = false;
         r = read_range(&reading, off, ret_bytes, len);
         if (reading.cut)
             r = try_pieces(&reading, off, ret_bytes, len);
-    } while (r == 0 && reading.cut);
+    } while (r == 0 && reading.cut && ++rounds < ROUNDS_MAX);
     s3_response_release(&reading.response);
-    if (r < 0)
-        return r;
+    if (r < 0 || reading.cut)
+        return r < 0 ? r : -EIO;
     *ret_version = reading.version;
     *ret_size = reading.size;
     return (ptrdiff_t)reading.placed;
@@ -171,7 +172,9 @@ static int write_once(void *arg, const struct session *session, const struct slo
         return -EPROTO;
     w->instance = reply.instance;
     *ret_status = reply.status;
-    return reply.status != 0 || posix_result_next(&results, &w->result) == 1 ? 0 : -EPROTO;
+    if (reply.status != 0)
+        return 0;
+    return posix_result_next(&results, &w->result) == 1 && w->result.code == POSIX_WRITE ? 0 : -EPROTO;
 }
 
 int remote_write(struct remote *remote, uint64_t ino, uint64_t off, const void *bytes, size_t len, bool durable,

@@ -48,7 +48,7 @@ static void take_pair(struct finding *f, struct span line)
 
 static void take_line(struct finding *f, struct span line)
 {
-    if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ';')
+    if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ';' || memchr(line.ptr, '\0', line.len))
         return;
     if (line.ptr[0] == '[' && line.ptr[line.len - 1] == ']')
         f->in_profile = span_eq(span_trim(span_make(line.ptr + 1, line.len - 2)), f->profile);

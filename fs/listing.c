@@ -5,7 +5,8 @@
 
 struct page {
     uint64_t first; /* position of its first entry */
-    size_t count;   /* of entries */
+    size_t count;   /* of positions */
+    size_t there;   /* entries: fewer than positions, when some had gone as it was fetched again */
     char *bytes;    /* NULL: given up */
     size_t len;
     uint32_t *offsets; /* of each entry in bytes */
@@ -121,11 +122,11 @@ static int index_entries(struct page *page)
     struct span rest = span_make(page->bytes, page->len);
     struct posix_entry entry = {0};
 
-    for (size_t i = 0; i < page->count; i++) {
+    for (size_t i = 0; i < page->there; i++) {
         page->offsets[i] = (uint32_t)(rest.ptr - page->bytes);
         posix_entry_next(&rest, &entry);
     }
-    if (page->count == 0 || page->last.ptr)
+    if (page->there == 0 || page->last.ptr)
         return 0;
     char *name = malloc(entry.name.len);
     if (!name)
@@ -139,12 +140,12 @@ static int index_entries(struct page *page)
 /* Takes a reply's entries into the page. */
 static int page_fill(struct listing *l, struct page *page, struct span data)
 {
-    int r = count_entries(page, data, &page->count, &page->len);
+    int r = count_entries(page, data, &page->there, &page->len);
 
     if (r < 0)
         return r;
     page->bytes = malloc(page->len + 1);
-    page->offsets = malloc((page->count + 1) * sizeof *page->offsets);
+    page->offsets = malloc((page->there + 1) * sizeof *page->offsets);
     if (!page->bytes || !page->offsets) {
         page->len = 0;
         page_give_up(l, page);
@@ -222,6 +223,7 @@ static int page_next(struct listing *l, bool attrs)
         page_release(l, &page);
         return r;
     }
+    page.count = page.there;
     l->eof = eof || page.count == 0;
     names_page(l, &page, l->eof);
     l->pages[l->page_count++] = page;
@@ -266,16 +268,14 @@ int listing_entry(struct listing *listing, uint64_t *position, bool attrs, struc
             continue;
         }
         struct page *page = &listing->pages[number];
-        size_t count = page->count;
         int r = page->bytes ? 0 : page_again(listing, number, attrs);
         if (r < 0)
             return r;
-        size_t index = *position - page->first, there = page->count;
-        page->count = count; /* positions behind it stay, also when entries have gone */
+        size_t index = *position - page->first;
         *ret_since = page->since;
-        if (index < there)
+        if (index < page->there)
             return page_entry(page, index, ret_entry);
-        *position = page->first + count;
+        *position = page->first + page->count;
     }
 }
 

@@ -361,6 +361,8 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t off, struc
         r = writeback_flush(fs, target, &op, false, &result);
     if (r == 0)
         note_written(fs, target, &result.attr, since);
+    if (r == 0 && result.value > len)
+        r = -EIO; /* the kernel counts what it is told */
     if (r < 0)
         reply_error(req, r);
     else

@@ -45,6 +45,21 @@ static int note_handles(struct remote_call *call)
     return r < 0 ? r : 0;
 }
 
+/* Whether the results are those of the operations, one for each that ran. */
+static bool is_answered(const struct remote_call *call)
+{
+    struct posix_request request;
+    struct posix_op op;
+    struct posix_result result;
+    struct span ops, results = call->results;
+    if (posix_request_decode(buf_span(&call->out), &request, &ops) < 0)
+        return false;
+    while (results.len)
+        if (posix_op_next(&ops, &op) != 1 || posix_result_next(&results, &result) != 1 || result.code != op.code)
+            return false;
+    return true;
+}
+
 static int send_once(void *arg, const struct session *session, const struct slot *slot, uint16_t *ret_status)
 {
     struct remote_call *call = arg;
@@ -55,7 +70,7 @@ static int send_once(void *arg, const struct session *session, const struct slot
     if (r < 0)
         return r;
     struct posix_reply reply;
-    if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0)
+    if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0 || !is_answered(call))
         return -EPROTO;
     call->instance = reply.instance;
     *ret_status = reply.status;

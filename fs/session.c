@@ -45,9 +45,17 @@ static int session_call(struct remote *remote, const struct session *session, co
         return -EPROTO;
     if (reply.status != 0)
         return posix_status_code(reply.status);
-    if (posix_result_next(&results, ret_result) != 1)
+    if (posix_result_next(&results, ret_result) != 1 || ret_result->code != op->code)
         return -EPROTO;
     return posix_status_code(ret_result->status);
+}
+
+/* What no server should give would have us beat without a pause, or never. */
+static uint32_t lease_of(uint32_t ms)
+{
+    if (ms < POSIX_LEASE_MIN_MS)
+        return POSIX_LEASE_MIN_MS;
+    return ms > POSIX_LEASE_MAX_MS ? POSIX_LEASE_MAX_MS : ms;
 }
 
 static int session_begin(struct remote *remote)
@@ -62,7 +70,7 @@ static int session_begin(struct remote *remote)
         fresh.generation = result.value;
         pthread_mutex_lock(&remote->lock);
         remote->session = fresh;
-        remote->lease_ms = result.count;
+        remote->lease_ms = lease_of(result.count);
         remote->events_seen = result.events;
         memset(remote->slot_sequence, 0, sizeof remote->slot_sequence);
         pthread_mutex_unlock(&remote->lock);

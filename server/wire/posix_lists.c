@@ -16,8 +16,17 @@ size_t posix_entry_size(const struct posix_entry *entry)
     return size;
 }
 
+/* One that a kernel would not take makes it refuse the whole directory. */
+static bool is_entry_name(struct span name)
+{
+    return name.len > 0 && name.len <= POSIX_NAME_MAX && !memchr(name.ptr, '/', name.len) &&
+           !memchr(name.ptr, '\0', name.len);
+}
+
 int posix_entry_add(struct buf *out, const struct posix_entry *entry)
 {
+    if (!is_entry_name(entry->name))
+        return -EINVAL;
     int rc = buf_reserve(out, posix_entry_size(entry)); /* all of it or nothing */
 
     if (rc < 0)
@@ -53,7 +62,10 @@ int posix_entry_next(struct span *rest, struct posix_entry *ret_entry)
     if (ret_entry->has_body)
         ret_entry->body = posix_take_data(&r);
     *rest = outer.rest;
-    return outer.bad || r.bad || r.rest.len || flags & ~(unsigned)(ENTRY_ATTR | ENTRY_BODY) ? CAIRN_ESYNTAX : 1;
+    return outer.bad || r.bad || r.rest.len || flags & ~(unsigned)(ENTRY_ATTR | ENTRY_BODY) ||
+                   !is_entry_name(ret_entry->name)
+               ? CAIRN_ESYNTAX
+               : 1;
 }
 
 /* ---- handles ---- */
@@ -136,7 +148,8 @@ int posix_frame_next(struct span *rest, struct posix_frame *ret_frame)
     ret_frame->dir = posix_take_u64(&r);
     ret_frame->version = posix_take_u64(&r);
     ret_frame->name = posix_take_name(&r);
-    if (r.bad || r.rest.len || zero || kind < POSIX_FRAME_ALIVE || kind > POSIX_FRAME_ALL)
+    if (r.bad || r.rest.len || ret_frame->name.len > POSIX_NAME_MAX || zero || kind < POSIX_FRAME_ALIVE ||
+        kind > POSIX_FRAME_ALL)
         return CAIRN_ESYNTAX;
     *rest = span_from(*rest, 4 + len);
     return 1;

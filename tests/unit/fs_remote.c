@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fs/remote.h"
+#include "objstore/base/clock.h"
 #include "tests/support/peer.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -74,6 +75,7 @@ static int run(const struct peer_step *script, unsigned *ret_requests)
     }
 #define BEGIN TAKE, SEND_BUF(opened), TAKE, SEND_BUF(root)
 #define RENEW TAKE, SEND_BUF(stale), TAKE, SEND_BUF(opened), TAKE, SEND_BUF(reclaimed)
+#define RESTART TAKE, SEND_BUF(restarted), TAKE, SEND_BUF(reclaimed)
 #define CLOSE TAKE, SEND_BUF(reclaimed), END
 
 Test(fs_remote, a_change_is_repeated_until_it_is_answered)
@@ -95,11 +97,20 @@ Test(fs_remote, a_change_is_repeated_until_it_is_answered)
 
 Test(fs_remote, a_restarted_server_is_told_what_is_open)
 {
-    const struct peer_step script[] = {BEGIN,          TAKE, SEND_BUF(restarted), TAKE, SEND_BUF(reclaimed), TAKE,
-                                       SEND_BUF(made), CLOSE};
+    const struct peer_step script[] = {BEGIN, RESTART, TAKE, SEND_BUF(made), CLOSE};
     unsigned requests;
     cr_expect_eq(run(script, &requests), 0);
     cr_expect_eq(requests, 3);
+}
+
+Test(fs_remote, a_session_that_does_not_stay_mended_is_mended_without_hurry)
+{
+    const struct peer_step script[] = {BEGIN, RESTART, RESTART, RESTART, RESTART, TAKE, SEND_BUF(made), CLOSE};
+    unsigned requests;
+    int64_t begun = clock_mono_ns();
+    cr_expect_eq(run(script, &requests), 0);
+    cr_expect_eq(requests, 9);
+    cr_expect_geq(clock_mono_ns() - begun, (10 + 20 + 40) * NS_PER_MS, "the first at once, then pauses that grow");
 }
 
 Test(fs_remote, a_change_that_never_ran_is_made_in_a_new_session)

@@ -339,6 +339,43 @@ Test(posix_codec, entries_come_back_with_what_they_had)
     buf_release(&out);
 }
 
+Test(posix_codec, names_longer_than_a_directory_can_have_are_refused)
+{
+    static const size_t lengths[] = {0, 1, POSIX_NAME_MAX, POSIX_NAME_MAX + 1};
+    char name[POSIX_NAME_MAX + 1];
+    struct buf entries = BUF_INIT, frames = BUF_INIT;
+    memset(name, 'n', sizeof(name));
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        struct posix_entry entry = {.ino = 5, .type = POSIX_FILE, .name = span_make(name, lengths[i])}, got;
+        bool good = lengths[i] >= 1 && lengths[i] <= POSIX_NAME_MAX;
+        cr_expect_eq(posix_entry_add(&entries, &entry), good ? 0 : -EINVAL);
+        /* Made by another: the length behind ino, type and flags, and the item's own. */
+        buf_clear(&entries);
+        entry.name.len = 1;
+        posix_entry_add(&entries, &entry);
+        entries.len -= 1;
+        buf_add(&entries, name, lengths[i]);
+        put_le32(entries.ptr, (uint32_t)entries.len - 4);
+        put_le16(entries.ptr + 14, (uint16_t)lengths[i]);
+        struct span rest = buf_span(&entries);
+        cr_expect_eq(posix_entry_next(&rest, &got), good ? 1 : CAIRN_ESYNTAX);
+        buf_clear(&entries);
+    }
+    cr_expect_eq(posix_entry_add(&entries, &(struct posix_entry){.name = SPAN_LIT("a/b")}), -EINVAL);
+    cr_expect_eq(posix_entry_add(&entries, &(struct posix_entry){.name = SPAN_LIT("a\0b")}), -EINVAL);
+    posix_frame_add(&frames, &(struct posix_frame){.kind = POSIX_FRAME_ENTRY, .name = span_make(name, POSIX_NAME_MAX)});
+    struct posix_frame got;
+    struct span rest = buf_span(&frames);
+    cr_expect_eq(posix_frame_next(&rest, &got), 1);
+    buf_add_char(&frames, 'n');
+    put_le32(frames.ptr, (uint32_t)frames.len - 4);
+    put_le16(frames.ptr + frames.len - POSIX_NAME_MAX - 3, POSIX_NAME_MAX + 1);
+    rest = buf_span(&frames);
+    cr_expect_eq(posix_frame_next(&rest, &got), CAIRN_ESYNTAX);
+    buf_release(&entries);
+    buf_release(&frames);
+}
+
 Test(posix_codec, frames_are_taken_whole_from_a_stream_in_pieces)
 {
     struct buf out = BUF_INIT;
