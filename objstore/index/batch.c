@@ -21,6 +21,7 @@ int batch_begin(struct index *index, struct batch *batch)
         txn->mdb = NULL;
     txn->index = index;
     txn->dbi = index->primary->dbi;
+    txn->replica = index->primary;
     txn->generation = index->generation;
     txn->batch = batch;
     return rc;

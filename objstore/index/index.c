@@ -17,7 +17,7 @@ uint64_t index_mark(struct index *index)
 
 int index_flush_since(struct index *index, uint64_t *mark)
 {
-    await_finish(index, &index->finished, atomic_load(&index->applied));
+    await_finish(index, atomic_load(&index->applied));
     uint64_t failures = atomic_load(&index->failures);
     if (failures == *mark)
         return 0;
@@ -27,7 +27,7 @@ int index_flush_since(struct index *index, uint64_t *mark)
 
 int index_flush(struct index *index)
 {
-    await_finish(index, &index->finished, atomic_load(&index->applied));
+    await_finish(index, atomic_load(&index->applied));
     uint64_t failures = atomic_load(&index->failures);
     return atomic_exchange(&index->flush_mark, failures) == failures ? 0 : atomic_load(&index->failure);
 }
@@ -168,7 +168,6 @@ int index_open(const struct index_options *options, struct index **ret_index)
     memset(index, 0, sizeof(*index));
     index->count = options->count;
     index->write_quorum = options->write_quorum;
-    index->generation = 1;
     int rc = locks_init(index);
     if (rc < 0) {
         free(index);

@@ -4,7 +4,7 @@
  * Threads: callers; one writer (writer.c), which alone runs mutations and commits the primary; one applier for each
  * other replica (applier.c), which applies the redo of the batches it is sent. Locks: index->lock is the only mutex,
  * held for moments, never during I/O. Readers take none: a slot's busy flag keeps its transaction theirs, and the gate
- * (reader.c) lets the writer wait until no slot is busy.
+ * (reader.c) lets the writer wait until no slot is busy, before a database is closed or its map grows.
  */
 #ifndef CAIRN_INDEX_PRIV_H
 #define CAIRN_INDEX_PRIV_H
@@ -80,7 +80,8 @@ struct index_txn {
     struct index *index;
     MDB_txn *mdb;
     MDB_dbi dbi;
-    uint64_t generation;            /* of the primary that mdb belongs to */
+    struct replica *replica;        /* that mdb belongs to, */
+    uint64_t generation;            /* … as the primary of that generation */
     MDB_cursor *kept[CURSORS_KEPT]; /* closed cursors of a reader, to be renewed */
     unsigned kept_count;
     _Atomic uint64_t floor; /* a reader's snapshot is of this commit or a later one */
@@ -109,17 +110,19 @@ struct replica {
     size_t map_size;
     uint64_t reserved; /* length of data.mdb with disk space behind it; the writer's */
     unsigned page_size;
-    ino_t inode;        /* of data.mdb */
-    struct trail trail; /* only when there are other replicas */
-    pthread_mutex_t copying; /* held while it is copied from: the map can't change then */
+    ino_t inode;                    /* of data.mdb */
+    struct trail trail;             /* only when there are other replicas */
+    _Atomic uint64_t generation;    /* in which it is or was the primary; 0: it never was */
+    _Atomic uint64_t visible_txnid; /* as the primary: LMDB's number of its last finished commit */
+    pthread_mutex_t copying;        /* held while it is copied from: the map can't change then */
 
     /* index->lock from here on */
     struct meta meta; /* of the last commit */
     bool healthy;
-    int error;    /* why not */
-    bool spoiled; /* some of its records are damaged, its pages are not */
-    int found;    /* what start-up saw wrong with it; 0: nothing */
-    bool copied;  /* … and what it did */
+    int error;       /* why not */
+    bool spoiled;    /* some of its records are damaged, its pages are not */
+    int found;       /* what start-up saw wrong with it; 0: nothing */
+    bool copied;     /* … and what it did */
     bool collecting; /* gets batches that nobody waits for it to commit, until it is healthy (rejoin.c) */
     struct batch *queue[LAG_BATCHES];
     unsigned queue_first, queue_count;
@@ -146,16 +149,14 @@ struct writer_job {
 
 struct index {
     /* What a reader looks at. */
-    _Atomic uint64_t applied;       /* sequence of the last batch in which something was put */
-    _Atomic uint64_t finished;      /* sequence of the last batch that is committed, or has failed */
-    _Atomic uint64_t visible_txnid; /* LMDB's number of the last finished commit on the primary */
-    struct tide finishes;           /* rises with finished and visible_txnid */
-    atomic_uint gate;               /* 1: readers wait */
-    struct replica *primary;        /* changes only while the gate is closed and no reader is in */
-    uint64_t generation;            /* likewise */
-    _Atomic uint64_t suspect;       /* the generation in which a damaged record was met; 0: none */
-    struct index_txn *readers;      /* READERS_MAX slots, */
-    atomic_uint readers_top;        /* … the first so many of which were ever used */
+    _Atomic uint64_t applied;          /* sequence of the last batch in which something was put */
+    _Atomic uint64_t finished;         /* sequence of the last batch that is committed, or has failed */
+    _Atomic(struct replica *) primary; /* set with index->lock; a reader may still be in the one before */
+    struct tide finishes;              /* rises with finished, the primary's visible_txnid, and another primary */
+    atomic_uint gate;                  /* 1: readers wait */
+    _Atomic uint64_t suspect;          /* the generation in which a damaged record was met; 0: none */
+    struct index_txn *readers;         /* READERS_MAX slots, */
+    atomic_uint readers_top;           /* … the first so many of which were ever used */
 
     /* The queue. */
     _Atomic(struct request *) queued __attribute__((aligned(CACHE_LINE))); /* newest first */
@@ -165,14 +166,15 @@ struct index {
 
     /* The writer's. */
     struct index_txn write;
-    enum room room;    /* as the open batch found it, */
-    bool disk_full;    /* … that a file could not be extended, */
-    unsigned depth;    /* … and the tree's depth, */
-    size_t tree_pages; /* … and its pages, */
-    size_t pages_left; /* … and what may be written on each replica without another look */
-    struct meta meta;  /* of the last attempt to commit: a failed one uses up its sequence */
-    atomic_bool gone;  /* a commit is on fewer than W replicas, or no epoch has begun: nothing is written until the
-                          next start, and no replica rejoins to make a quorum */
+    enum room room;      /* as the open batch found it, */
+    bool disk_full;      /* … that a file could not be extended, */
+    unsigned depth;      /* … and the tree's depth, */
+    size_t tree_pages;   /* … and its pages, */
+    size_t pages_left;   /* … and what may be written on each replica without another look */
+    uint64_t generation; /* of the primary */
+    struct meta meta;    /* of the last attempt to commit: a failed one uses up its sequence */
+    atomic_bool gone;    /* a commit is on fewer than W replicas, or no epoch has begun: nothing is written until the
+                            next start, and no replica rejoins to make a quorum */
     pthread_t writer;
     bool running;
 
@@ -261,8 +263,8 @@ void readers_drop(struct index *index);
 /* Keeps readers out and waits until none is in; false, with the gate open, when that takes longer than STALL_NS. */
 bool gate_close(struct index *index);
 void gate_open(struct index *index);
-/* Waits until *counter, one of index->applied's kin, has come to target. */
-void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t target);
+/* Waits until the commit of the sequence has finished. */
+void await_finish(struct index *index, uint64_t sequence);
 
 /* ---- writer.c ---- */
 
@@ -272,6 +274,9 @@ void queue_wake(struct index *index);
 void writer_stop(struct index *index);
 /* Runs fn on the writer's thread between two batches, and waits for it. */
 void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg);
+/* Readers go to this replica from now on. It holds every commit that has finished, and its database has no other user.
+ * LMDB's codes. */
+int primary_set(struct index *index, struct replica *replica);
 /* A read met a damaged record in the primary of that generation. */
 void writer_suspect(struct index *index, uint64_t generation);
 

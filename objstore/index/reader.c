@@ -2,13 +2,17 @@
  * Read transactions. They stand on the path of every GET, so one costs no lock: each thread tends to its own slot,
  * whose LMDB transaction is renewed rather than begun.
  *
- *   busy   gate   who may use the slot's transaction and index->primary
+ *   busy   gate   who may use the slot's transaction and the replicas' databases
  *   0      any    nobody, but whoever sets busy next
  *   1      0      the reader
  *   1      1      a reader from before the gate was closed, which the writer waits for; a new one backs off
  *
  * The reader sets busy and then looks at the gate; the writer closes the gate and then looks at busy: both in one total
  * order, so one of them sees the other.
+ *
+ * Another primary needs no gate: a reader that has its snapshot goes on in the old one, which stays open; the next
+ * transaction of the slot is of the new one. A reader that has come upon a commit in the old one which nobody will show
+ * there any more begins again.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -142,36 +146,62 @@ static int slot_renew(struct index *index, struct index_txn *slot)
 {
     atomic_store(&slot->floor, atomic_load(&index->sequence));
     slot->sequence = 0;
-    if (slot->mdb && slot->generation == index->generation)
+    struct replica *primary = index->primary;
+    uint64_t generation = atomic_load(&primary->generation);
+    if (slot->mdb && slot->generation == generation)
         return mdb_txn_renew(slot->mdb);
     slot_drop(slot);
     raise_top(index, slot);
-    int rc = mdb_txn_begin(index->primary->env, NULL, MDB_RDONLY, &slot->mdb);
+    int rc = mdb_txn_begin(primary->env, NULL, MDB_RDONLY, &slot->mdb);
     if (rc) {
         slot->mdb = NULL;
         return rc;
     }
     slot->index = index;
-    slot->dbi = index->primary->dbi;
-    slot->generation = index->generation;
+    slot->dbi = primary->dbi;
+    slot->replica = primary;
+    slot->generation = generation;
     return 0;
 }
 
 /* ---- transactions ---- */
 
-void await_finish(struct index *index, _Atomic uint64_t *counter, uint64_t target)
+static void await(struct index *index, bool (*has_come)(struct index *index, const void *arg), const void *arg)
 {
-    if (atomic_load(counter) >= target)
+    if (has_come(index, arg))
         return;
     tide_enter(&index->finishes);
     queue_wake(index); /* the writer may linger */
     for (;;) {
         unsigned level = tide_look(&index->finishes);
-        if (atomic_load(counter) >= target)
+        if (has_come(index, arg))
             break;
         tide_wait(&index->finishes, level);
     }
     tide_leave(&index->finishes);
+}
+
+static bool is_finished(struct index *index, const void *arg)
+{
+    const uint64_t *sequence = arg;
+    return atomic_load(&index->finished) >= *sequence;
+}
+
+void await_finish(struct index *index, uint64_t sequence)
+{
+    await(index, is_finished, &sequence);
+}
+
+/* The primary may have committed what the other replicas have not yet. */
+static bool is_visible(const struct index_txn *slot)
+{
+    return atomic_load(&slot->replica->visible_txnid) >= mdb_txn_id(slot->mdb);
+}
+
+static bool is_decided(struct index *index, const void *arg)
+{
+    const struct index_txn *slot = arg;
+    return is_visible(slot) || index->primary != slot->replica;
 }
 
 bool index_read_waits(struct index *index)
@@ -179,9 +209,9 @@ bool index_read_waits(struct index *index)
     return atomic_load(&index->finished) < atomic_load(&index->applied);
 }
 
-int index_read_begin(struct index *index, struct index_txn **ret_txn)
+/* One try: 0; -EAGAIN, when another primary has come and the snapshot is of nothing that is shown. */
+static int read_begin(struct index *index, struct index_txn **ret_txn)
 {
-    await_finish(index, &index->finished, atomic_load(&index->applied));
     struct index_txn *slot = slot_take(index);
     if (!slot)
         return -ENOMEM;
@@ -190,10 +220,25 @@ int index_read_begin(struct index *index, struct index_txn **ret_txn)
         slot_give_back(slot);
         return lmdb_error(rc) == -ENOMEM ? -ENOMEM : -EIO;
     }
-    /* The primary may have committed what the other replicas have not yet. */
-    await_finish(index, &index->visible_txnid, mdb_txn_id(slot->mdb));
+    await(index, is_decided, slot);
     *ret_txn = slot;
-    return 0;
+    if (is_visible(slot))
+        return 0;
+    index_read_end(ret_txn);
+    return -EAGAIN;
+}
+
+int index_read_begin(struct index *index, struct index_txn **ret_txn)
+{
+    struct index_txn *txn;
+    int rc;
+    await_finish(index, atomic_load(&index->applied));
+    do
+        rc = read_begin(index, &txn);
+    while (rc == -EAGAIN);
+    if (rc == 0)
+        *ret_txn = txn;
+    return rc;
 }
 
 void index_read_end(struct index_txn **txn)

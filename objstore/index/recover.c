@@ -248,14 +248,11 @@ static int renew(struct index *index, size_t map_size)
 
 static int set_primary(struct index *index)
 {
-    MDB_envinfo info;
-    index->primary = best_of(index);
-    if (!index->primary)
+    struct replica *best = best_of(index);
+    if (!best)
         return CAIRN_EQUORUM;
-    index->meta = index->primary->meta;
-    int rc = mdb_env_info(index->primary->env, &info);
-    atomic_store(&index->visible_txnid, info.me_last_txnid);
-    return lmdb_error(rc);
+    index->meta = best->meta;
+    return lmdb_error(primary_set(index, best));
 }
 
 /* ---- telling ---- */

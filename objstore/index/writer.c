@@ -118,22 +118,28 @@ static struct replica *heir(struct index *index)
     return best;
 }
 
-/* The primary is unhealthy: another takes its place, for reads too. Without one, or when readers do not end, it stays.
- */
-static bool promote(struct index *index)
+int primary_set(struct index *index, struct replica *replica)
 {
     MDB_envinfo info;
-    struct replica *next = heir(index);
-    if (!next || mdb_env_info(next->env, &info) || !gate_close(index))
-        return false;
+    int rc = mdb_env_info(replica->env, &info);
+    if (rc)
+        return rc;
+    atomic_store(&replica->visible_txnid, info.me_last_txnid);
+    atomic_store(&replica->generation, ++index->generation);
     pthread_mutex_lock(&index->lock);
-    index->primary = next;
-    pthread_cond_signal(&index->rejoin.change); /* the old one may be copied anew now */
+    index->primary = replica;
+    pthread_cond_signal(&index->rejoin.change); /* the one before may be copied anew now */
     pthread_mutex_unlock(&index->lock);
-    index->generation++;
-    atomic_store(&index->visible_txnid, info.me_last_txnid);
-    gate_open(index);
-    return true;
+    tide_rise(&index->finishes);
+    return 0;
+}
+
+/* The primary is unhealthy: another takes its place, for reads too. Without one it stays. Nobody waits for the reads
+ * that are under way in the old one: they go on there. */
+static bool promote(struct index *index)
+{
+    struct replica *next = heir(index);
+    return next && primary_set(index, next) == 0;
 }
 
 static void replace_primary(struct index *index)
@@ -251,7 +257,7 @@ static int commit_everywhere(struct index *index, struct batch *batch)
     unsigned committed = rc < 0 ? applier_await(index, batch, INDEX_REPLICAS_MAX)
                                 : 1 + applier_await(index, batch, (unsigned)index->write_quorum - 1);
     if (rc == 0)
-        atomic_store(&index->visible_txnid, txnid);
+        atomic_store(&index->primary->visible_txnid, txnid);
     return judge(index, committed, rc);
 }
 

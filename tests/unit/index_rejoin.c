@@ -110,6 +110,25 @@ Test(index_rejoin, a_primary_that_failed_comes_back_as_another)
     expect_on_each(3, "after", 2);
 }
 
+Test(index_rejoin, another_serves_at_once_though_a_read_of_the_primary_goes_on)
+{
+    struct index_txn *txn;
+    struct span value;
+    index_ = fixture_open(3);
+    put("k", 1);
+    cr_assert_eq(index_read_begin(index_, &txn), 0);
+    break_replica(0);
+    put("k", 2);
+    cr_expect(!status_of(0).primary);
+    cr_assert_eq(index_get(txn, SPAN_LIT("k"), &value), 0);
+    cr_expect(span_eq(value, SPAN_LIT("1")));
+    cr_expect_eq(fixture_get(index_, "k"), 2);
+    index_read_end(&txn);
+    wait_healthy(3);
+    put("k", 3);
+    expect_on_each(3, "k", 3);
+}
+
 Test(index_rejoin, it_counts_for_the_quorum_again)
 {
     index_ = fixture_open(3);
