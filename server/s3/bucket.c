@@ -1,4 +1,5 @@
 #include "objstore/namespace/name.h"
+#include "server/s3/handlers.h"
 #include "server/s3/headers.h"
 #include "server/s3/receive.h"
 #include "server/s3/token.h"

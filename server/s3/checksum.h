@@ -8,7 +8,7 @@
 #ifndef CAIRN_S3_CHECKSUM_H
 #define CAIRN_S3_CHECKSUM_H
 
-#include "server/s3/s3_priv.h"
+#include "server/s3/call.h"
 
 struct checksum_algorithm {
     enum hash_kind hash;

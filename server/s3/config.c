@@ -1,3 +1,4 @@
+#include "server/s3/handlers.h"
 #include "server/s3/headers.h"
 #include "server/wire/xml_in.h"
 

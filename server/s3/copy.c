@@ -1,5 +1,6 @@
 #include "server/s3/copy.h"
 
+#include "server/s3/handlers.h"
 #include "server/s3/headers.h"
 #include "server/s3/tagging.h"
 

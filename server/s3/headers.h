@@ -4,7 +4,7 @@
 #ifndef CAIRN_S3_HEADERS_H
 #define CAIRN_S3_HEADERS_H
 
-#include "server/s3/s3_priv.h"
+#include "server/s3/call.h"
 
 /* Appends the request's content headers and user metadata: what a copy takes over or replaces as a whole.
  * MetadataTooLarge. */

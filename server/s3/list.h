@@ -5,7 +5,7 @@
 #ifndef CAIRN_S3_LIST_H
 #define CAIRN_S3_LIST_H
 
-#include "server/s3/s3_priv.h"
+#include "server/s3/call.h"
 
 /* ---- pure pieces ---- */
 

@@ -1,4 +1,5 @@
 #include "server/s3/copy.h"
+#include "server/s3/handlers.h"
 #include "server/s3/headers.h"
 #include "server/s3/multipart.h"
 

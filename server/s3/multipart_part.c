@@ -1,3 +1,4 @@
+#include "server/s3/handlers.h"
 #include "server/s3/headers.h"
 #include "server/s3/multipart.h"
 #include "server/s3/receive.h"

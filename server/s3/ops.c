@@ -1,7 +1,8 @@
 #include "server/s3/ops.h"
 
+#include "server/s3/call.h"
+#include "server/s3/handlers.h"
 #include "server/s3/s3_error.h"
-#include "server/s3/s3_priv.h"
 
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+#include "server/s3/handlers.h"
 #include "server/s3/put.h"
 #include "server/s3/tagging.h"
 

@@ -4,7 +4,7 @@
 #ifndef CAIRN_S3_TAGGING_H
 #define CAIRN_S3_TAGGING_H
 
-#include "server/s3/s3_priv.h"
+#include "server/s3/call.h"
 
 typedef bool attrs_keeps(const struct attr *attr);
 /* Appends those attributes of from that keeps() answers true for. 0, CAIRN_ECORRUPT, or the errors of attrs_add. */

@@ -4,7 +4,7 @@
 #ifndef CAIRN_S3_TOKEN_H
 #define CAIRN_S3_TOKEN_H
 
-#include "server/s3/s3_priv.h"
+#include "server/s3/call.h"
 
 /* The entry in a token of the query; .ptr is NULL when the parameter is absent or empty. InvalidArgument for what we
  * never gave.

@@ -1,8 +1,9 @@
 /*
- * What the handlers of server/s3 share: the request in hand, waits that give up the worker's seat, and replies.
+ * A call: the request in hand, and what every handler does with it: words for errors, headers and query, the store
+ * (waits give up the worker's seat), replies. On the worker's thread.
  */
-#ifndef CAIRN_S3_PRIV_H
-#define CAIRN_S3_PRIV_H
+#ifndef CAIRN_S3_CALL_H
+#define CAIRN_S3_CALL_H
 
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
@@ -87,24 +88,5 @@ void s3_xml_owner(const struct s3 *s3, struct buf *xml, const char *element);
 struct xml_node;
 enum s3_digests { S3_DIGESTS_OF_BODY, S3_DIGESTS_OF_OBJECT };
 int s3_read_xml(struct s3_call *call, const char *root, enum s3_digests digests, const struct xml_node **ret_root);
-
-/* ---- the handlers, by file ---- */
-
-s3_op_handler s3_list_buckets, s3_create_bucket, s3_head_bucket, s3_delete_bucket,
-    s3_get_bucket_location;                                                 /* bucket.c */
-s3_op_handler s3_config_answer, s3_not_implemented, s3_get_acl, s3_put_acl; /* config.c */
-s3_op_handler s3_list_objects_v1, s3_list_objects_v2, s3_list_versions;     /* list_objects.c */
-s3_op_handler s3_put_object;                                                /* put.c */
-s3_op_handler s3_get_object;                                                /* get.c */
-s3_op_handler s3_get_attributes;                                            /* attributes.c */
-s3_op_handler s3_delete_object, s3_delete_objects;                          /* delete.c */
-s3_op_handler s3_copy_object;                                               /* copy.c */
-s3_op_handler s3_rename_object;                                             /* rename.c */
-s3_op_handler s3_get_tagging, s3_put_tagging, s3_delete_tagging;            /* tagging.c */
-s3_op_handler s3_create_upload, s3_abort_upload;                            /* multipart.c */
-s3_op_handler s3_upload_part;                                               /* multipart_part.c */
-s3_op_handler s3_upload_part_copy;                                          /* multipart_copy.c */
-s3_op_handler s3_complete_upload;                                           /* multipart_complete.c */
-s3_op_handler s3_list_parts, s3_list_uploads;                               /* multipart_list.c */
 
 #endif
