@@ -7,10 +7,11 @@
  *
  * Who owns a connection (owner):
  *
- *   owner    meaning                                      leaves it by
- *   WAITING  armed in epoll, nobody looks at it           a worker takes it when an event comes; the keeper takes it
- * when its deadline is over BUSY     one worker has it                            that worker: to WAITING, to the park,
- * or closed REAPED   the keeper shut its socket down              the worker that then gets the event closes it
+ *   owner    meaning                           leaves it by
+ *   WAITING  in epoll, nobody looks at it      a worker takes it when an event comes; the keeper when its deadline is
+ *                                              over
+ *   BUSY     one worker has it                 that worker: to WAITING, to the park, or closed
+ *   REAPED   the keeper shut its socket down   the worker that then gets the event closes it
  *
  * What a connection does next (stage): PROXY header → TLS HANDSHAKE → REQUEST (and again) → LINGER (reply sent, what
  * the peer still sends is dropped for a moment so that it gets to read the reply) → closed.
@@ -180,16 +181,24 @@ int exchange_new(struct http_server *server, struct http_exchange **ret_exchange
 void exchange_free(struct http_exchange **exchange);
 /* Tells this thread which pool it belongs to, so that its waits give the seat up. */
 void exchange_thread_begin(struct seats *seats);
-/* The head is parsed and stands at the start of input: serves the request. true: the connection can take another. */
-bool exchange_serve(struct http_exchange *x);
-/* Answers bytes that are no request; the connection is then to be closed. */
-void exchange_refuse(struct http_exchange *x, int error);
 /* To be called now and then: a request that takes longer than OVERTIME_NS is no short one. It gives its seat up for the
  * rest of its time, and leaves it to the kernel to share the cores, or two large uploads would keep every small request
  * waiting. */
 void exchange_look_at_clock(struct http_exchange *x);
 /* Waits for what the stream wants, giving the seat up. 0, CAIRN_EDEADLINE, CAIRN_ECLOSED. */
 int exchange_wait(struct http_exchange *x, struct patience *patience);
+/* Takes a seat again when the request was in overtime. */
+void exchange_end_overtime(struct http_exchange *x);
+/* Writes all of the vector, which it changes. */
+int exchange_write(struct http_exchange *x, struct iovec *iov, int count);
+/* Writes what is held back. */
+int exchange_flush(struct http_exchange *x);
+
+/* serve.c */
+/* The head is parsed and stands at the start of input: serves the request. true: the connection can take another. */
+bool serve_request(struct http_exchange *x);
+/* Answers bytes that are no request; the connection is then to be closed. */
+void serve_refusal(struct http_exchange *x, int error);
 
 /* raw_body.c */
 void raw_body_begin(struct http_exchange *x);
@@ -200,10 +209,6 @@ bool raw_body_drainable(const struct http_exchange *x);
 
 /* reply.c */
 void reply_reset(struct http_exchange *x);
-/* Writes what is held back. */
-int reply_flush(struct http_exchange *x);
-/* Writes all of the vector, which it changes. */
-int exchange_write(struct http_exchange *x, struct iovec *iov, int count);
 
 /* forwarded.c: sets client, secure and forwarded_host of the request from what a trusted proxy says. */
 void forwarded_apply(struct http_request *request, const struct net_cidr *trusted, size_t trusted_count);
@@ -211,17 +216,22 @@ void forwarded_apply(struct http_request *request, const struct net_cidr *truste
 /* connection.c */
 struct http_connection *connection_new(struct http_server *server, const struct listener *listener, int fd,
                                        const struct sockaddr_storage *peer);
-/* A worker's turn with a connection that epoll named. */
-void connection_turn(struct http_connection *c, struct http_exchange *x);
-/* One that is on the server's list; accepts NULL. */
+/* One that is on the roster; accepts NULL. */
 void connection_close(struct http_connection **connection);
 /* One that is not. */
 void connection_free(struct http_connection **connection);
 /* Gives a BUSY connection back to epoll until deadline; from then on it is not the caller's. */
 void connection_arm(struct http_connection *c, uint32_t events, int64_t deadline);
 
-/* server.c: off the list of connections. */
-void server_remove(struct http_server *server, struct http_connection *c);
+/* turn.c: a worker's turn with a connection that epoll named. */
+void turn_take(struct http_connection *c, struct http_exchange *x);
+
+/* roster.c: the list of connections. Takes server.lock. */
+/* Who stops must see the last connection go, so none comes once it has begun: false then. */
+bool roster_add(struct http_server *server, struct http_connection *c);
+void roster_remove(struct http_server *server, struct http_connection *c);
+/* As many as options allow. */
+bool roster_full(struct http_server *server);
 
 /* park.c */
 int park_new(struct park **ret_park);

@@ -16,7 +16,7 @@ static int fail(struct http_exchange *x, int error)
 /* Waits for the peer; what we hold back it may be waiting for. */
 static int wait_for_peer(struct http_exchange *x)
 {
-    int rc = x->reply.out.len ? reply_flush(x) : 0;
+    int rc = x->reply.out.len ? exchange_flush(x) : 0;
     return rc < 0 ? rc : exchange_wait(x, &x->raw.patience);
 }
 

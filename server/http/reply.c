@@ -52,55 +52,6 @@ void reply_reset(struct http_exchange *x)
     *r = (struct reply){.headers = r->headers, .out = r->out};
 }
 
-/* ---- writing ---- */
-
-/* Takes written bytes off the front of a vector; its new start. */
-static struct iovec *advance(struct iovec *iov, int *count, size_t written)
-{
-    while (*count > 0 && written >= iov->iov_len) {
-        written -= iov->iov_len;
-        iov++;
-        (*count)--;
-    }
-    if (*count > 0) {
-        iov->iov_base = (char *)iov->iov_base + written;
-        iov->iov_len -= written;
-    }
-    return iov;
-}
-
-int exchange_write(struct http_exchange *x, struct iovec *iov, int count)
-{
-    struct reply *r = &x->reply;
-    if (r->cut)
-        return CAIRN_ECLOSED;
-    exchange_look_at_clock(x);
-    iov = advance(iov, &count, 0);
-    while (count > 0) {
-        ssize_t written = stream_write(&x->connection->stream, iov, count);
-        int rc = written < 0 ? (int)written : 0;
-        if (rc == -EAGAIN)
-            rc = exchange_wait(x, &r->patience);
-        if (rc < 0) {
-            r->cut = true;
-            return rc;
-        }
-        if (written > 0) {
-            r->patience.moved += (uint64_t)written;
-            iov = advance(iov, &count, (size_t)written);
-        }
-    }
-    return 0;
-}
-
-int reply_flush(struct http_exchange *x)
-{
-    struct iovec iov = {x->reply.out.ptr, x->reply.out.len};
-    int rc = exchange_write(x, &iov, 1);
-    buf_clear(&x->reply.out);
-    return rc;
-}
-
 /* ---- headers ---- */
 
 int http_reply_header(struct http_request *request, const char *name, struct span value)
@@ -268,7 +219,7 @@ int http_reply_send(struct http_request *request, const void *bytes, size_t len)
 
 int http_reply_flush(struct http_request *request)
 {
-    return reply_flush(exchange_of(request));
+    return exchange_flush(exchange_of(request));
 }
 
 int http_reply_end(struct http_request *request)
@@ -284,7 +235,7 @@ int http_reply_end(struct http_request *request)
     }
     if (r->chunked && !r->bodiless)
         buf_add_span(&r->out, SPAN_LIT(HTTP_CHUNK_LAST));
-    int rc = r->out.failed ? r->out.failed : reply_flush(x);
+    int rc = r->out.failed ? r->out.failed : exchange_flush(x);
     if (rc == 0)
         r->state = REPLY_DONE;
     else

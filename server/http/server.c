@@ -10,58 +10,12 @@
 #include <unistd.h>
 
 #include "objstore/base/clock.h"
-#include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "server/http/http_priv.h"
 
 #define KEEPER_TICK_NS NS_PER_SEC
 #define KEEPER_STOPPING_TICK_NS (20 * NS_PER_MS)
 #define LAST_WAIT_NS (5 * NS_PER_SEC) /* for handlers whose connections were cut */
-
-/* ---- the list of connections ---- */
-
-/* Who stops must see the last connection go, so none comes once it has begun: false then. */
-static bool server_add(struct http_server *server, struct http_connection *c)
-{
-    pthread_mutex_lock(&server->lock);
-    bool open = !atomic_load(&server->stopping);
-    if (open) {
-        c->next = server->connections;
-        if (c->next)
-            c->next->prev = c;
-        server->connections = c;
-        server->connection_count++;
-    }
-    pthread_mutex_unlock(&server->lock);
-    return open;
-}
-
-static bool any_paused(const struct http_server *server)
-{
-    for (size_t i = 0; i < server->options.listener_count; i++)
-        if (atomic_load(&server->listeners[i].paused))
-            return true;
-    return false;
-}
-
-void server_remove(struct http_server *server, struct http_connection *c)
-{
-    pthread_mutex_lock(&server->lock);
-    *(c->prev ? &c->prev->next : &server->connections) = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    if (--server->connection_count == 0 || any_paused(server))
-        pthread_cond_broadcast(&server->changed);
-    pthread_mutex_unlock(&server->lock);
-}
-
-static bool server_full(struct http_server *server)
-{
-    pthread_mutex_lock(&server->lock);
-    bool full = server->connection_count >= server->options.connections_max;
-    pthread_mutex_unlock(&server->lock);
-    return full;
-}
 
 /* ---- accepting ---- */
 
@@ -79,7 +33,7 @@ static void admit(struct http_server *server, const struct listener *listener, i
         close(fd);
         return;
     }
-    if (!server_add(server, c)) {
+    if (!roster_add(server, c)) {
         connection_free(&c);
         return;
     }
@@ -92,7 +46,7 @@ static void accept_turn(struct http_server *server, struct listener_source *l)
     int fd = 0;
     for (int i = 0; i < ACCEPTS_PER_TURN && fd >= 0; i++) {
         struct sockaddr_storage peer;
-        fd = server_full(server) ? -ENFILE : listener_accept(l->listener, &peer);
+        fd = roster_full(server) ? -ENFILE : listener_accept(l->listener, &peer);
         if (fd >= 0)
             admit(server, l->listener, fd, &peer);
     }
@@ -111,7 +65,7 @@ static void dispatch(struct http_server *server, struct source *source, struct h
         accept_turn(server, (struct listener_source *)source);
         break;
     case SOURCE_CONNECTION:
-        connection_turn((struct http_connection *)source, x);
+        turn_take((struct http_connection *)source, x);
         break;
     }
 }
