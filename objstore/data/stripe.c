@@ -87,7 +87,8 @@ static bool stripe_is_last(const struct stripe *stripe)
     return (stripe->number + 1) * DATA_STRIPE >= stripe->writer->place.length;
 }
 
-/* A small blob is written by the threads that sync it, right behind: they meet once. With others the one overlaps the other. */
+/* A small blob is written by the threads that sync it, right behind: they meet once. With others the one overlaps the
+ * other. */
 static struct lane *stripe_lane(const struct stripe *stripe, unsigned place)
 {
     const struct blob_place *blob = &stripe->writer->place;
