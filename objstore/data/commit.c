@@ -47,7 +47,7 @@ static int place_commit(struct index_txn *txn, const struct blob_place *place, u
     if (r == 0 && missing)
         r = heal_put(txn, place->id, missing);
     if (r == 0 && missing)
-        r = index_on_commit(txn, damage_tell, NULL, place->data);
+        r = index_on_commit(txn, damage_tell, NULL, &place->data->damage);
     if (r < 0)
         return r;
     reservation_ref(place->reservation);

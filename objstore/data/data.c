@@ -1,4 +1,4 @@
-/* Opening and closing the data layer, and what its parts share: sets with their threads, ids, status. */
+/* Opening and closing the data layer, and what its parts share: sets with their threads, status. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,7 @@
 #define SEGMENT_SIZE (256ull << 20)
 #define RESERVE_SHARE 50
 #define RESERVE_MAX (1ull << 30)
-#define ID_BATCH 65536 /* ids taken from the index at a time */
-#define FILES_MAX 512  /* segment files kept open though nobody uses them */
+#define FILES_MAX 512 /* segment files kept open though nobody uses them */
 #define STRIPES_KEPT 8
 #define SCRAPS_KEPT 64
 #define CLOSE_PATIENCE (2 * NS_PER_SEC) /* with a drive that hangs */
@@ -122,33 +121,6 @@ uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, vo
     return run.good;
 }
 
-/* ---- ids ---- */
-
-static int record_high_water(struct index_txn *txn, void *arg)
-{
-    char tag = TAG_BLOB, value[8];
-
-    put_le64(value, *(uint64_t *)arg);
-    return index_put(txn, span_make(&tag, 1), span_make(value, sizeof(value)));
-}
-
-int data_new_id(struct data *data, uint64_t *ret_id)
-{
-    int r = 0;
-
-    pthread_mutex_lock(&data->id_lock);
-    if (data->id_next == data->id_limit) {
-        uint64_t limit = data->id_limit + ID_BATCH;
-        r = index_apply(data->index, record_high_water, &limit, INDEX_DURABLE);
-        if (r >= 0)
-            data->id_limit = limit;
-    }
-    if (r >= 0)
-        *ret_id = data->id_next++;
-    pthread_mutex_unlock(&data->id_lock);
-    return r < 0 ? r : 0;
-}
-
 /* ---- opening ---- */
 
 static int set_init(struct erasure_set *set, struct data *data, unsigned index, struct drive_set *drives)
@@ -160,7 +132,7 @@ static int set_init(struct erasure_set *set, struct data *data, unsigned index, 
     set->m = drive_set_parity(drives);
     set->n = set->k + set->m;
     pthread_mutex_init(&set->lock, NULL);
-    pthread_mutex_init(&set->lacks_lock, NULL);
+    lacks_init(&set->lacks, &data->damage);
     int r = ec_new(set->k, set->m, &set->ec);
     for (unsigned i = 0; r == 0 && i < set->n; i++) {
         r = lane_new(1, &set->writes[i]);
@@ -185,8 +157,7 @@ static bool set_stop(struct erasure_set *set)
 static void set_release(struct erasure_set *set)
 {
     ec_free(&set->ec);
-    free(set->lacks);
-    pthread_mutex_destroy(&set->lacks_lock);
+    lacks_release(&set->lacks);
     pthread_mutex_destroy(&set->lock);
 }
 
@@ -194,9 +165,9 @@ static void locks_init(struct data *data)
 {
     pthread_condattr_t monotonic;
 
-    pthread_mutex_init(&data->id_lock, NULL);
+    ids_init(&data->ids, data->index);
     pthread_mutex_init(&data->table_lock, NULL);
-    pthread_mutex_init(&data->damage_lock, NULL);
+    damage_init(&data->damage);
     pthread_mutex_init(&data->keeper.lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -208,9 +179,9 @@ static void locks_init(struct data *data)
 
 static void locks_destroy(struct data *data)
 {
-    pthread_mutex_destroy(&data->id_lock);
+    ids_release(&data->ids);
     pthread_mutex_destroy(&data->table_lock);
-    pthread_mutex_destroy(&data->damage_lock);
+    damage_release(&data->damage);
     pthread_mutex_destroy(&data->keeper.lock);
     pthread_cond_destroy(&data->keeper.change);
     for (int i = 0; i < PIN_BUCKETS; i++)
@@ -290,7 +261,7 @@ void data_close(struct data **data)
     free(d);
 }
 
-/* ---- status ---- */
+/* ---- what others ask ---- */
 
 uint64_t data_reserve(uint64_t option, uint64_t total)
 {
@@ -324,13 +295,18 @@ void data_refill_status(struct data *data, struct data_refill_status *ret_status
     };
 
     for (size_t i = 0; i < data->set_count; i++)
-        lacks_sum(&data->sets[i], &status.segments, &status.bytes);
+        lacks_sum(&data->sets[i].lacks, &status.segments, &status.bytes);
     *ret_status = status;
 }
 
 uint32_t data_online(const struct data *data, size_t set)
 {
     return set < data->set_count ? drive_set_online(data->sets[set].drives) : 0;
+}
+
+void data_on_damage(struct data *data, void (*fn)(void *arg), void *arg)
+{
+    damage_subscribe(&data->damage, fn, arg);
 }
 
 int data_status(struct data *data, struct data_status *ret_status)

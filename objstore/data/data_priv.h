@@ -12,8 +12,11 @@
 #include <stdatomic.h>
 
 #include "objstore/base/pool.h"
+#include "objstore/data/damage.h"
 #include "objstore/data/data.h"
 #include "objstore/data/format.h"
+#include "objstore/data/ids.h"
+#include "objstore/data/lacks.h"
 #include "objstore/drive/lane.h"
 #include "objstore/drive/set.h"
 #include "objstore/ec/ec.h"
@@ -37,9 +40,7 @@ struct erasure_set {
     int64_t space_at;                   /* when space was asked, monotonic; 0: not yet */
     uint64_t space_free[DRIVE_SET_MAX]; /* then, reserve taken off, less what was reserved since */
 
-    pthread_mutex_t lacks_lock; /* guards what follows; innermost */
-    struct lack *lacks;         /* by segment */
-    size_t lack_count, lack_cap;
+    struct lacks lacks;
 };
 
 /* Runs fn(set, place, arg) for each place of the bitmap on the drives' write threads, all at once, and waits. Returns
@@ -261,25 +262,6 @@ struct extent_at {
 /* The extents of a segment from *from on, up to cap; moves *from behind the last. Returns how many. */
 int segment_extents(struct data *data, uint64_t id, uint64_t *from, struct extent_at *ret_extents, int cap);
 
-/* ---- redundancy (lacks.c, heal.c, refill.c) ---- */
-
-/* A sealed segment and the places where its file is missing: its drive was replaced, or was away when it was made. Found by
- * comparing what the drives have with what the index names, so nothing records it and nothing can be wrong about it. */
-struct lack {
-    uint64_t segment;
-    uint64_t live; /* bytes of blobs that the file had */
-    uint32_t places;
-};
-int lacks_add(struct erasure_set *set, uint64_t segment, uint64_t live, uint32_t places);
-void lacks_drop(struct erasure_set *set, uint64_t segment, uint32_t places);
-uint32_t lacks_get(struct erasure_set *set, uint64_t segment);
-/* The first from a segment on. */
-bool lacks_next(struct erasure_set *set, uint64_t from, struct lack *ret_lack);
-/* Adds up what is lacking: segments, and bytes of shards. */
-void lacks_sum(struct erasure_set *set, uint64_t *segments, uint64_t *bytes);
-/* Tells who heals that there is work: a mutation's callback too. arg is the struct data. */
-void damage_tell(void *arg);
-
 /* ---- recovery (recover.c) ---- */
 
 /* Whether what the index does not know may be taken from the drives. Not while it only reads: it may lack the last
@@ -303,8 +285,8 @@ struct data {
     struct pool *stripes; /* buffers for a whole stripe with parity and checksums */
     struct pool *scraps;  /* SCRAP_SIZE */
 
-    pthread_mutex_t id_lock; /* guards the two; held over index_apply, alone or below erasure_set.lock */
-    uint64_t id_next, id_limit;
+    struct ids ids;
+    struct damage damage;
 
     pthread_mutex_t table_lock;
     struct segment *table[TABLE_BUCKETS];
@@ -315,15 +297,8 @@ struct data {
     struct keeper keeper;
     atomic_ullong degraded_reads, bitrot_found;
     atomic_ullong healed_blobs, refilled_blobs, refilled_bytes;
-
-    pthread_mutex_t damage_lock; /* guards the two; innermost */
-    void (*damage_fn)(void *arg);
-    void *damage_arg;
 };
 
 #define SCRAP_SIZE (256u << 10)
-
-/* An id that was never given before. */
-int data_new_id(struct data *data, uint64_t *ret_id);
 
 #endif

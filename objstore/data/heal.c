@@ -73,7 +73,7 @@ static int healing_look(struct healing *h, const struct data_pace *pace, uint32_
 {
     const struct blob_record *record = &h->pin->record;
     struct erasure_set *set = &h->pin->data->sets[record->set];
-    uint32_t all = (1u << set->n) - 1, lacks = lacks_get(set, record->segment), wrong = 0;
+    uint32_t all = (1u << set->n) - 1, lacks = lacks_get(&set->lacks, record->segment), wrong = 0;
     uint32_t doubtful = h->queued & record->held & all & ~lacks & drive_set_online(set->drives);
     int r = blob_verify(h->pin, doubtful, pace, &wrong);
 
@@ -88,7 +88,7 @@ static int healing_move(struct healing *h, uint32_t bad, const struct data_pace 
     struct erasure_set *set = &data->sets[record->set];
     uint32_t online = drive_set_online(set->drives);
 
-    if ((bad & online & ~lacks_get(set, record->segment)) == 0)
+    if ((bad & online & ~lacks_get(&set->lacks, record->segment)) == 0)
         return -EAGAIN;
     int r = blob_move(h->pin, (unsigned)__builtin_popcount(record->held & online & ~bad) + 1, pace);
     if (r == 0)
@@ -153,24 +153,4 @@ int data_queued_next(struct data *data, uint64_t from, struct data_queued *ret_q
         ret_queued->damaged = value.len == 4 && get_le32(value.ptr) & HEAL_DAMAGED;
     index_read_end(&txn);
     return r;
-}
-
-/* ---- telling ---- */
-
-void data_on_damage(struct data *data, void (*fn)(void *arg), void *arg)
-{
-    pthread_mutex_lock(&data->damage_lock);
-    data->damage_fn = fn;
-    data->damage_arg = arg;
-    pthread_mutex_unlock(&data->damage_lock);
-}
-
-void damage_tell(void *arg)
-{
-    struct data *data = arg;
-
-    pthread_mutex_lock(&data->damage_lock);
-    if (data->damage_fn)
-        data->damage_fn(data->damage_arg);
-    pthread_mutex_unlock(&data->damage_lock);
 }

@@ -188,7 +188,7 @@ static void *keeper_thread(void *arg)
         keeper_take(&data->keeper, &work);
         int r = work.heal_count > 0 ? index_apply(data->index, record_heals, &work, INDEX_APPLIED) : 0;
         if (work.heal_count > 0)
-            damage_tell(data);
+            damage_tell(&data->damage);
         int settled = work_settle(data, &work), reclaimed = reclaim_pass(data);
         r = reclaimed < 0 ? reclaimed : settled < 0 ? settled : r < 0 ? r : 0;
         keeper_done(&data->keeper, &work, r);

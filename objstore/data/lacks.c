@@ -1,18 +1,32 @@
-/* The segments of a set that have no file where they should: a sorted array, since start-up finds them in order. */
+#include "objstore/data/lacks.h"
+
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "objstore/data/data_priv.h"
+#include "objstore/data/damage.h"
+
+void lacks_init(struct lacks *lacks, struct damage *damage)
+{
+    *lacks = (struct lacks){.damage = damage};
+    pthread_mutex_init(&lacks->lock, NULL);
+}
+
+void lacks_release(struct lacks *lacks)
+{
+    free(lacks->at);
+    pthread_mutex_destroy(&lacks->lock);
+}
 
 /* The first at or behind a segment; the caller holds the lock. */
-static size_t lack_find(const struct erasure_set *set, uint64_t segment)
+static size_t lack_find(const struct lacks *lacks, uint64_t segment)
 {
-    size_t low = 0, high = set->lack_count;
+    size_t low = 0, high = lacks->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (set->lacks[middle].segment < segment)
+        if (lacks->at[middle].segment < segment)
             low = middle + 1;
         else
             high = middle;
@@ -20,81 +34,81 @@ static size_t lack_find(const struct erasure_set *set, uint64_t segment)
     return low;
 }
 
-static bool lack_is(const struct erasure_set *set, size_t at, uint64_t segment)
+static bool lack_is(const struct lacks *lacks, size_t at, uint64_t segment)
 {
-    return at < set->lack_count && set->lacks[at].segment == segment;
+    return at < lacks->count && lacks->at[at].segment == segment;
 }
 
-static int lack_insert(struct erasure_set *set, size_t at, struct lack lack)
+static int lack_insert(struct lacks *lacks, size_t at, struct lack lack)
 {
-    if (set->lack_count == set->lack_cap) {
-        size_t cap = set->lack_cap ? 2 * set->lack_cap : 64;
-        struct lack *grown = realloc(set->lacks, cap * sizeof(grown[0]));
+    if (lacks->count == lacks->cap) {
+        size_t cap = lacks->cap ? 2 * lacks->cap : 64;
+        struct lack *grown = realloc(lacks->at, cap * sizeof(grown[0]));
 
         if (!grown)
             return -ENOMEM;
-        set->lacks = grown;
-        set->lack_cap = cap;
+        lacks->at = grown;
+        lacks->cap = cap;
     }
-    memmove(set->lacks + at + 1, set->lacks + at, (set->lack_count - at) * sizeof(set->lacks[0]));
-    set->lacks[at] = lack;
-    set->lack_count++;
+    memmove(lacks->at + at + 1, lacks->at + at, (lacks->count - at) * sizeof(lacks->at[0]));
+    lacks->at[at] = lack;
+    lacks->count++;
     return 0;
 }
 
-int lacks_add(struct erasure_set *set, uint64_t segment, uint64_t live, uint32_t places)
+int lacks_add(struct lacks *lacks, uint64_t segment, uint64_t live, uint32_t places)
 {
     int r = 0;
 
     if (places == 0)
         return 0;
-    pthread_mutex_lock(&set->lacks_lock);
-    size_t at = lack_find(set, segment);
-    if (lack_is(set, at, segment))
-        set->lacks[at].places |= places;
+    pthread_mutex_lock(&lacks->lock);
+    size_t at = lack_find(lacks, segment);
+    if (lack_is(lacks, at, segment))
+        lacks->at[at].places |= places;
     else
-        r = lack_insert(set, at, (struct lack){segment, live, places});
-    pthread_mutex_unlock(&set->lacks_lock);
-    damage_tell(set->data);
+        r = lack_insert(lacks, at, (struct lack){segment, live, places});
+    pthread_mutex_unlock(&lacks->lock);
+    damage_tell(lacks->damage);
     return r;
 }
 
-void lacks_drop(struct erasure_set *set, uint64_t segment, uint32_t places)
+void lacks_drop(struct lacks *lacks, uint64_t segment, uint32_t places)
 {
-    pthread_mutex_lock(&set->lacks_lock);
-    size_t at = lack_find(set, segment);
-    if (lack_is(set, at, segment) && (set->lacks[at].places &= ~places) == 0) {
-        set->lack_count--;
-        memmove(set->lacks + at, set->lacks + at + 1, (set->lack_count - at) * sizeof(set->lacks[0]));
+    pthread_mutex_lock(&lacks->lock);
+    size_t at = lack_find(lacks, segment);
+    if (lack_is(lacks, at, segment) && (lacks->at[at].places &= ~places) == 0) {
+        lacks->count--;
+        memmove(lacks->at + at, lacks->at + at + 1, (lacks->count - at) * sizeof(lacks->at[0]));
     }
-    pthread_mutex_unlock(&set->lacks_lock);
+    pthread_mutex_unlock(&lacks->lock);
 }
 
-uint32_t lacks_get(struct erasure_set *set, uint64_t segment)
+uint32_t lacks_get(struct lacks *lacks, uint64_t segment)
 {
-    pthread_mutex_lock(&set->lacks_lock);
-    size_t at = lack_find(set, segment);
-    uint32_t places = lack_is(set, at, segment) ? set->lacks[at].places : 0;
-    pthread_mutex_unlock(&set->lacks_lock);
+    pthread_mutex_lock(&lacks->lock);
+    size_t at = lack_find(lacks, segment);
+    uint32_t places = lack_is(lacks, at, segment) ? lacks->at[at].places : 0;
+    pthread_mutex_unlock(&lacks->lock);
     return places;
 }
 
-void lacks_sum(struct erasure_set *set, uint64_t *segments, uint64_t *bytes)
+void lacks_sum(struct lacks *lacks, uint64_t *segments, uint64_t *bytes)
 {
-    pthread_mutex_lock(&set->lacks_lock);
-    for (size_t i = 0; i < set->lack_count; i++)
-        *bytes += set->lacks[i].live * (uint64_t)__builtin_popcount(set->lacks[i].places);
-    *segments += set->lack_count;
-    pthread_mutex_unlock(&set->lacks_lock);
+    pthread_mutex_lock(&lacks->lock);
+    for (size_t i = 0; i < lacks->count; i++)
+        *bytes += lacks->at[i].live * (uint64_t)__builtin_popcount(lacks->at[i].places);
+    *segments += lacks->count;
+    pthread_mutex_unlock(&lacks->lock);
 }
 
-bool lacks_next(struct erasure_set *set, uint64_t from, struct lack *ret_lack)
+bool lacks_next(struct lacks *lacks, uint64_t from, struct lack *ret_lack)
 {
-    pthread_mutex_lock(&set->lacks_lock);
-    size_t at = lack_find(set, from);
-    bool found = at < set->lack_count;
+    pthread_mutex_lock(&lacks->lock);
+    size_t at = lack_find(lacks, from);
+    bool found = at < lacks->count;
     if (found)
-        *ret_lack = set->lacks[at];
-    pthread_mutex_unlock(&set->lacks_lock);
+        *ret_lack = lacks->at[at];
+    pthread_mutex_unlock(&lacks->lock);
     return found;
 }

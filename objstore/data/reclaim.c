@@ -183,7 +183,7 @@ static int place_punch(struct segment *segment, unsigned place, const struct ran
 
     if (!file) /* a copy that is being written has the range; it is punched when that is published, or at the next start
                 */
-        return r == -ENOENT && !(lacks_get(segment->set, segment->id) >> place & 1) ? 0 : r;
+        return r == -ENOENT && !(lacks_get(&segment->set->lacks, segment->id) >> place & 1) ? 0 : r;
     for (int i = 0; r == 0 && i < count; i++)
         r = segment_punch(segment, place, ranges[i].begin, ranges[i].end);
     if (r == 0)

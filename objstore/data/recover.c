@@ -18,12 +18,12 @@
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
 
-struct ids {
+struct id_list {
     uint64_t *at;
     size_t count, cap;
 };
 
-static int ids_add(struct ids *ids, uint64_t id)
+static int id_list_add(struct id_list *ids, uint64_t id)
 {
     if (ids->count == ids->cap) {
         size_t cap = ids->cap ? 2 * ids->cap : 64;
@@ -45,35 +45,31 @@ static int ids_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static bool ids_have(const struct ids *ids, uint64_t id)
+static bool id_list_have(const struct id_list *ids, uint64_t id)
 {
     return ids->count > 0 && bsearch(&id, ids->at, ids->count, sizeof(id), ids_compare);
 }
 
 /* ---- what the index knows ---- */
 
-static int known_ids(struct data *data, struct ids *ret_ids)
+static int known_ids(struct data *data, struct id_list *ret_ids)
 {
     struct index_txn *txn = NULL;
     struct index_cursor cursor;
     struct span key, value;
-    char tag = TAG_SEGMENT, high = TAG_BLOB;
+    char tag = TAG_SEGMENT;
     uint64_t id;
     int r = index_read_begin(data->index, &txn);
 
     if (r < 0)
         return r;
-    r = index_get(txn, span_make(&high, 1), &value);
+    r = ids_load(&data->ids, txn);
     if (r == 0)
-        r = value.len == 8 ? 0 : CAIRN_ECORRUPT;
-    if (r == 0)
-        data->id_next = data->id_limit = get_le64(value.ptr);
-    if (r == 0 || r == -ENOENT)
         r = index_cursor_open(txn, &cursor);
     if (r == 0) {
         r = index_cursor_seek(&cursor, span_make(&tag, 1), &key, &value);
         while (r == 0 && key_parse_id(key, TAG_SEGMENT, &id)) {
-            r = ids_add(ret_ids, id);
+            r = id_list_add(ret_ids, id);
             if (r == 0)
                 r = index_cursor_next(&cursor, &key, &value);
         }
@@ -101,7 +97,7 @@ static int known_record(struct data *data, uint64_t id, struct segment_record *r
 /* ---- files ---- */
 
 struct listing {
-    struct ids files, halves; /* "ID.seg", "ID.new" */
+    struct id_list files, halves; /* "ID.seg", "ID.new" */
 };
 
 static int visit_segment(void *arg, const char *name)
@@ -114,7 +110,7 @@ static int visit_segment(void *arg, const char *name)
     if (digits.len != 20 || (!half && strcmp(name + 16, ".seg") != 0) ||
         span_hex_to_u64(span_head(digits, 16), &id) < 0)
         return 0; /* not ours: left alone */
-    return ids_add(half ? &listing->halves : &listing->files, id);
+    return id_list_add(half ? &listing->halves : &listing->files, id);
 }
 
 bool data_may_discard(struct data *data)
@@ -125,7 +121,7 @@ bool data_may_discard(struct data *data)
     return stats.writable;
 }
 
-static int halves_remove(struct drive *drive, const struct ids *halves)
+static int halves_remove(struct drive *drive, const struct id_list *halves)
 {
     int r = 0;
 
@@ -139,21 +135,22 @@ static int halves_remove(struct drive *drive, const struct ids *halves)
 }
 
 /* Lists the drive's segments, sorted, and removes what nothing names. */
-static int place_look(struct erasure_set *set, struct drive *drive, const struct ids *known, struct ids *ret_files)
+static int place_look(struct erasure_set *set, struct drive *drive, const struct id_list *known,
+                      struct id_list *ret_files)
 {
     struct listing listing = {0};
     bool discard = data_may_discard(set->data);
     int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &listing);
 
     for (size_t i = 0; r == 0 && i < listing.files.count; i++)
-        if (listing.files.at[i] >= set->data->id_next)
+        if (!ids_given(&set->data->ids, listing.files.at[i]))
             r = CAIRN_ECORRUPT;
     if (r == 0)
         r = halves_remove(drive, &listing.halves);
     for (size_t i = 0; r == 0 && i < listing.files.count; i++) {
         char name[SEGMENT_NAME_MAX];
 
-        if (!discard || ids_have(known, listing.files.at[i]))
+        if (!discard || id_list_have(known, listing.files.at[i]))
             continue;
         segment_name(listing.files.at[i], name);
         r = drive_unlink(drive, name);
@@ -168,11 +165,11 @@ static int place_look(struct erasure_set *set, struct drive *drive, const struct
 /* What the drives of a set have, by place. */
 struct inventory {
     uint32_t listed;
-    struct ids files[DRIVE_SET_MAX];
+    struct id_list files[DRIVE_SET_MAX];
 };
 
 /* A drive that can't be listed is one that fails, not a reason to stay closed. */
-static int set_look(struct erasure_set *set, const struct ids *known, struct inventory *inventory)
+static int set_look(struct erasure_set *set, const struct id_list *known, struct inventory *inventory)
 {
     for (unsigned place = 0; place < set->n; place++) {
         struct drive *drive = drive_set_get(set->drives, place);
@@ -235,9 +232,9 @@ static int segment_note_lacks(struct data *data, uint64_t id, const struct inven
         return r == -ENOENT ? 0 : r; /* settling has removed it */
     const struct inventory *have = &inventories[record.set];
     for (unsigned place = 0; place < data->sets[record.set].n; place++)
-        if (have->listed >> place & 1 && !ids_have(&have->files[place], id))
+        if (have->listed >> place & 1 && !id_list_have(&have->files[place], id))
             lacking |= 1u << place;
-    return record.state == SEGMENT_SEALED ? lacks_add(&data->sets[record.set], id, record.live, lacking) : 0;
+    return record.state == SEGMENT_SEALED ? lacks_add(&data->sets[record.set].lacks, id, record.live, lacking) : 0;
 }
 
 static int segment_recover(struct data *data, uint64_t id, const struct inventory *inventories)
@@ -257,7 +254,7 @@ static int segment_recover(struct data *data, uint64_t id, const struct inventor
 
 int data_recover(struct data *data)
 {
-    struct ids known = {0};
+    struct id_list known = {0};
     struct inventory *inventories = calloc(data->set_count, sizeof(*inventories));
     int r = inventories ? known_ids(data, &known) : -ENOMEM;
 

@@ -223,7 +223,7 @@ static int refill_publish(struct refill *refill)
         return r;
     each_place(refill, file_publish);
     segment_appeared(refill->set, refill->id, refill->places);
-    lacks_drop(refill->set, refill->id, refill->places);
+    lacks_drop(&refill->set->lacks, refill->id, refill->places);
     r = record_read(data, refill->id, &record);
     if (r == -ENOENT)
         segment_unlink(refill->set, refill->id);
@@ -252,7 +252,7 @@ static int segment_refill(struct erasure_set *set, const struct lack *lack, cons
     int r = record_read(set->data, lack->segment, &record);
 
     if (r == -ENOENT)
-        lacks_drop(set, lack->segment, lack->places);
+        lacks_drop(&set->lacks, lack->segment, lack->places);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     uint32_t wanted = refill.places = places_with_room(set, lack->places, record.live);
@@ -276,7 +276,7 @@ int data_refill(struct data *data, struct data_refill_at *at, const struct data_
         struct erasure_set *set = &data->sets[at->set];
         struct lack lack;
 
-        while (lacks_next(set, at->segment, &lack)) {
+        while (lacks_next(&set->lacks, at->segment, &lack)) {
             at->segment = lack.segment + 1;
             if ((lack.places & drive_set_online(set->drives)) == 0)
                 continue;

@@ -127,7 +127,7 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     struct creation c = {
         .record = {.size = size, .state = SEGMENT_OPEN, .set = (uint16_t)set->index},
     };
-    int r = data_new_id(set->data, &c.id), error = 0;
+    int r = ids_new(&set->data->ids, &c.id), error = 0;
 
     if (r == 0)
         r = index_apply(set->data->index, record_creation, &c, INDEX_DURABLE);

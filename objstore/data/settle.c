@@ -218,7 +218,7 @@ static int settle_used(struct erasure_set *set, uint64_t id, const struct segmen
     sealing.stale = all & ~good;
     if (r == 0)
         r = index_apply(set->data->index, record_sealed, &sealing, INDEX_DURABLE);
-    return r < 0 ? r : lacks_add(set, id, record->live, absent);
+    return r < 0 ? r : lacks_add(&set->lacks, id, record->live, absent);
 }
 
 static int settle_empty(struct erasure_set *set, uint64_t id)

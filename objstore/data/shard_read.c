@@ -40,7 +40,7 @@ static struct drive_file *shard_file(struct stripe_read *read, unsigned shard)
     struct drive_file *file = file_open(read, place, &error);
     if (error == -ETIMEDOUT)
         read->slow |= 1u << shard;
-    else if (!file && error != -ENODEV && !(lacks_get(read->set, read->segment->id) >> place & 1))
+    else if (!file && error != -ENODEV && !(lacks_get(&read->set->lacks, read->segment->id) >> place & 1))
         read->lost |= 1u << place;
     return file;
 }

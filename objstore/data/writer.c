@@ -150,7 +150,7 @@ int blob_writer_new(struct data *data, uint64_t length, struct blob_writer **ret
 
     if (length < 1 || length > BLOB_LENGTH_MAX)
         return length < 1 ? -EINVAL : CAIRN_ETOOBIG;
-    int r = data_new_id(data, &id);
+    int r = ids_new(&data->ids, &id);
     if (r == 0)
         r = writer_place(data, id, length, &writer);
     if (r == -ENOSPC && data_reclaim_wait(data) == 0) /* what was just deleted may make the room */
