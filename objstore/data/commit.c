@@ -75,7 +75,7 @@ static int extent_free(struct index_txn *txn, struct data *data, uint64_t blob, 
         return CAIRN_ECORRUPT;
     if (r == 0)
         r = extent_put(txn, TAG_FREED, segment, offset, &extent);
-    return r < 0 ? r : index_on_commit(txn, keeper_wake, NULL, data);
+    return r < 0 ? r : index_on_commit(txn, chores_wake, NULL, &data->chores);
 }
 
 int blob_ref(struct index_txn *txn, struct data *data, uint64_t blob_id, int32_t by)

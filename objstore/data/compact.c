@@ -89,7 +89,7 @@ int compact_step(struct data *data, uint64_t *from)
         r = victim_move(data, victim.segment, &victim.blobs[i]);
         if (r == -ENOSPC || r == CAIRN_EQUORUM || r == -EAGAIN)
             return r;
-        if (keeper_pause(data, (int64_t)(victim.blobs[i].length * NS_PER_SEC / RATE)))
+        if (chores_pause(&data->chores, (int64_t)(victim.blobs[i].length * NS_PER_SEC / RATE)))
             break;
     }
     return 1;

@@ -7,6 +7,7 @@
 #include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/keeper.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
 #include "objstore/drive/pulse.h"
@@ -163,18 +164,11 @@ static void set_release(struct erasure_set *set)
 
 static void locks_init(struct data *data)
 {
-    pthread_condattr_t monotonic;
-
     ids_init(&data->ids, data->index);
     pthread_mutex_init(&data->table_lock, NULL);
     damage_init(&data->damage);
-    pthread_mutex_init(&data->keeper.lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&data->keeper.change, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    for (int i = 0; i < PIN_BUCKETS; i++)
-        pthread_mutex_init(&data->pins[i].lock, NULL);
+    chores_init(&data->chores);
+    pins_init(&data->pins);
 }
 
 static void locks_destroy(struct data *data)
@@ -182,10 +176,7 @@ static void locks_destroy(struct data *data)
     ids_release(&data->ids);
     pthread_mutex_destroy(&data->table_lock);
     damage_release(&data->damage);
-    pthread_mutex_destroy(&data->keeper.lock);
-    pthread_cond_destroy(&data->keeper.change);
-    for (int i = 0; i < PIN_BUCKETS; i++)
-        pthread_mutex_destroy(&data->pins[i].lock);
+    pins_release(&data->pins);
 }
 
 /* Sets and buffers; the count of sets grows with each that wants releasing. */
@@ -221,7 +212,6 @@ int data_open(const struct data_options *options, struct data **ret_data)
     data->index = options->index;
     data->segment_size = options->segment_size ? options->segment_size : SEGMENT_SIZE;
     data->reserve = options->reserve;
-    data->keeper.data = data;
     locks_init(data);
     int r = data_build(data, options);
     if (r == 0)
@@ -250,7 +240,7 @@ void data_close(struct data **data)
         all = set_stop(&d->sets[i]) && all;
     if (!all)
         return;
-    keeper_let_go(d);
+    chores_release(&d->chores);
     segment_table_clear(d);
     for (size_t i = 0; i < d->set_count; i++)
         set_release(&d->sets[i]);
@@ -307,6 +297,11 @@ uint32_t data_online(const struct data *data, size_t set)
 void data_on_damage(struct data *data, void (*fn)(void *arg), void *arg)
 {
     damage_subscribe(&data->damage, fn, arg);
+}
+
+int data_reclaim_wait(struct data *data)
+{
+    return chores_pass(&data->chores);
 }
 
 int data_status(struct data *data, struct data_status *ret_status)

@@ -1,8 +1,8 @@
 /*
  * The data layer's insides, as its files share them.
  *
- * Lock order, outer first: erasure_set.lock → data.table_lock → blob_writer.lock → segment.lock → a lane's; keeper.lock
- * and the pins' locks are innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
+ * Lock order, outer first: erasure_set.lock → data.table_lock → blob_writer.lock → segment.lock → a lane's; those of chores,
+ * pins, lacks and damage are innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
  * callbacks never takes that one.
  */
 #ifndef CAIRN_DATA_PRIV_H
@@ -12,11 +12,14 @@
 #include <stdatomic.h>
 
 #include "objstore/base/pool.h"
+#include "objstore/data/chores.h"
 #include "objstore/data/damage.h"
 #include "objstore/data/data.h"
 #include "objstore/data/format.h"
 #include "objstore/data/ids.h"
 #include "objstore/data/lacks.h"
+#include "objstore/data/pin.h"
+#include "objstore/data/pins.h"
 #include "objstore/drive/lane.h"
 #include "objstore/drive/set.h"
 #include "objstore/ec/ec.h"
@@ -71,7 +74,7 @@ struct segment {
     /* table_lock */
     struct segment *next;                  /* in its hash chain */
     struct segment *idle_prev, *idle_next; /* in the list of those without refs, least lately used first */
-    struct segment *settle_next;           /* keeper.lock */
+    struct segment *settle_next;           /* chores.lock */
     unsigned refs;
     unsigned unresolved; /* reservations whose fate is open */
     bool retired;        /* takes no more reservations */
@@ -186,59 +189,13 @@ struct blob_place {
 };
 const struct blob_place *blob_writer_place(const struct blob_writer *writer); /* NULL before it is finished */
 
-/* ---- reading (pin.c, read.c) ---- */
+/* ---- reading (read.c) ---- */
 
-struct blob_pin {
-    struct data *data;
-    struct blob_pin *next;
-    uint64_t id;
-    struct blob_record record;
-    bool background; /* not a caller's: its reads count for nothing and queue nothing */
-    bool unreadable; /* … and one of them found too few good shards */
-};
-#define PIN_BUCKETS 64
-struct pin_bucket {
-    pthread_mutex_t lock;
-    struct blob_pin *first;
-};
 /* Reads the shards that the places have, whole, and checks them. ret_bad gets the places where one is missing or wrong. 0;
  * -ENOMEM; -ECANCELED. */
 int blob_verify(struct blob_pin *pin, uint32_t places, const struct data_pace *pace, uint32_t *ret_bad);
-bool pins_have(struct data *data, uint64_t segment, uint64_t offset);
 
-/* ---- the keeper: one thread for all that can wait (keeper.c), and what it does (reclaim.c, compact.c) ---- */
-
-#define HEAL_QUEUE 256 /* what does not fit is found again by the next read */
-
-struct keeper {
-    struct data *data;
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t change;
-    bool stop, woken;
-    uint64_t passes_wanted, passes_done;
-    int pass_result;
-    struct segment *settle; /* retired, without open reservations; holds a reference to each */
-    struct {
-        uint64_t id;
-        uint32_t places;
-    } heal[HEAL_QUEUE];
-    unsigned heal_count;
-    atomic_bool pins_block; /* a freed extent was left since a reader holds it */
-};
-int keeper_start(struct data *data);
-/* Ends the thread after a last pass. */
-void keeper_stop(struct data *data);
-/* … and what came to be settled after that is left to the next start. */
-void keeper_let_go(struct data *data);
-/* Something was freed. Any thread, a mutation's callback too. arg is the struct data. */
-void keeper_wake(void *arg);
-/* Takes over the caller's reference. */
-void keeper_settle(struct data *data, struct segment *segment);
-void keeper_heal(struct data *data, uint64_t id, uint32_t places);
-/* Waits for up to ns, or until something is to be done; true when the thread should end. */
-bool keeper_pause(struct data *data, int64_t ns);
+/* ---- what the keeper does (reclaim.c, compact.c) ---- */
 
 /* One walk over the 'F' records. 0, or the first error; goes on after errors. */
 int reclaim_pass(struct data *data);
@@ -248,8 +205,6 @@ int compact_step(struct data *data, uint64_t *from);
 
 /* ---- moving (move.c) ---- */
 
-/* A pin for work in the background. -ESTALE when the blob lies elsewhere by now, or was freed. */
-int blob_pin_at(struct data *data, uint64_t id, uint64_t segment, uint64_t offset, struct blob_pin **ret_pin);
 /* Reads all of it into the writer. -ECANCELED when the pace says so; sets pin->unreadable. pace may be NULL. */
 int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct data_pace *pace);
 /* Writes a blob anew, elsewhere, if it still lies where the pin holds it. -EAGAIN when fewer than least drives take it: then
@@ -293,8 +248,10 @@ struct data {
     struct segment *idle_first, *idle_last;
     unsigned idle_count, idle_max;
 
-    struct pin_bucket pins[PIN_BUCKETS];
-    struct keeper keeper;
+    struct pins pins;
+    struct chores chores;
+    pthread_t keeper;
+    bool keeping; /* the keeper runs */
     atomic_ullong degraded_reads, bitrot_found;
     atomic_ullong healed_blobs, refilled_blobs, refilled_bytes;
 };

@@ -50,25 +50,6 @@ int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct dat
     return r;
 }
 
-int blob_pin_at(struct data *data, uint64_t id, uint64_t segment, uint64_t offset, struct blob_pin **ret_pin)
-{
-    struct index_txn *txn = NULL;
-    struct blob_record blob;
-    int r = index_read_begin(data->index, &txn);
-
-    if (r < 0)
-        return r;
-    r = blob_get(txn, id, &blob);
-    if (r == -ENOENT || (r == 0 && (blob.refs == 0 || blob.segment != segment || blob.offset != offset)))
-        r = -ESTALE;
-    if (r == 0)
-        r = blob_pin(txn, data, id, ret_pin);
-    index_read_end(&txn);
-    if (r == 0)
-        (*ret_pin)->background = true;
-    return r;
-}
-
 /* -EAGAIN when too few drives have, or would get, the copy. */
 static int writer_reaches(struct blob_writer *writer, unsigned least)
 {

@@ -1,23 +1,11 @@
-/*
- * Pins: the extents that readers hold. A pin is taken inside a read transaction whose snapshot still has the blob; the
- * reclaimer waits until no such transaction is left, and looks for pins then, so it sees every pin that can ever be.
- */
+#include "objstore/data/pin.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
-
-static struct pin_bucket *pin_bucket(struct data *data, uint64_t segment, uint64_t offset)
-{
-    return &data->pins[(segment * 31 + offset / EXTENT_ALIGN) % PIN_BUCKETS];
-}
-
-static struct pin_bucket *bucket_of(const struct blob_pin *pin)
-{
-    return pin_bucket(pin->data, pin->record.segment, pin->record.offset);
-}
 
 /* The record must fit the set as it is, since shards are looked for by it. */
 static bool record_fits(const struct data *data, const struct blob_record *record)
@@ -40,14 +28,30 @@ int blob_pin(struct index_txn *txn, struct data *data, uint64_t blob_id, struct 
     struct blob_pin *pin = malloc(sizeof(*pin));
     if (!pin)
         return -ENOMEM;
-    *pin = (struct blob_pin){.data = data, .id = blob_id, .record = record};
-    struct pin_bucket *bucket = bucket_of(pin);
-    pthread_mutex_lock(&bucket->lock);
-    pin->next = bucket->first;
-    bucket->first = pin;
-    pthread_mutex_unlock(&bucket->lock);
+    *pin = (struct blob_pin){
+        .data = data, .extent = {.segment = record.segment, .offset = record.offset}, .id = blob_id, .record = record};
+    pins_add(&data->pins, &pin->extent);
     *ret_pin = pin;
     return 0;
+}
+
+int blob_pin_at(struct data *data, uint64_t id, uint64_t segment, uint64_t offset, struct blob_pin **ret_pin)
+{
+    struct index_txn *txn = NULL;
+    struct blob_record blob;
+    int r = index_read_begin(data->index, &txn);
+
+    if (r < 0)
+        return r;
+    r = blob_get(txn, id, &blob);
+    if (r == -ENOENT || (r == 0 && (blob.refs == 0 || blob.segment != segment || blob.offset != offset)))
+        r = -ESTALE;
+    if (r == 0)
+        r = blob_pin(txn, data, id, ret_pin);
+    index_read_end(&txn);
+    if (r == 0)
+        (*ret_pin)->background = true;
+    return r;
 }
 
 void blob_unpin(struct blob_pin **pin)
@@ -57,29 +61,11 @@ void blob_unpin(struct blob_pin **pin)
     if (!p)
         return;
     struct data *data = p->data;
-    struct pin_bucket *bucket = bucket_of(p);
-    pthread_mutex_lock(&bucket->lock);
-    struct blob_pin **at = &bucket->first;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    pthread_mutex_unlock(&bucket->lock);
+    bool awaited = pins_remove(&data->pins, &p->extent);
     free(p);
     *pin = NULL;
-    if (atomic_load(&data->keeper.pins_block))
-        keeper_wake(data);
-}
-
-bool pins_have(struct data *data, uint64_t segment, uint64_t offset)
-{
-    struct pin_bucket *bucket = pin_bucket(data, segment, offset);
-
-    pthread_mutex_lock(&bucket->lock);
-    struct blob_pin *pin = bucket->first;
-    while (pin && (pin->record.segment != segment || pin->record.offset != offset))
-        pin = pin->next;
-    pthread_mutex_unlock(&bucket->lock);
-    return pin != NULL;
+    if (awaited)
+        chores_wake(&data->chores);
 }
 
 uint64_t blob_pin_length(const struct blob_pin *pin)

@@ -236,7 +236,7 @@ static int stripe_read_part(const struct blob_pin *pin, struct segment *segment,
     pool_put(read.data->scraps, read.bounce);
     pool_put(read.data->stripes, read.spare);
     if (read.lost && !pin->background)
-        keeper_heal(read.data, pin->id, read.lost);
+        chores_heal(&read.data->chores, pin->id, read.lost);
     *degraded = *degraded || read.degraded;
     return r;
 }

@@ -94,12 +94,8 @@ static int drop_pinned(struct data *data, struct freed *freed, int count)
     int kept = 0;
 
     for (int i = 0; i < count; i++) {
-        if (pins_have(data, freed[i].segment, freed[i].offset)) {
-            atomic_store(&data->keeper.pins_block, true);
-            /* It may have gone before it could see that flag. */
-            if (pins_have(data, freed[i].segment, freed[i].offset))
-                continue;
-        }
+        if (pins_have(&data->pins, freed[i].segment, freed[i].offset))
+            continue;
         freed[kept++] = freed[i];
     }
     return kept;
@@ -329,7 +325,7 @@ int reclaim_pass(struct data *data)
     uint64_t sequence = 0;
     int result = 0;
 
-    atomic_store(&data->keeper.pins_block, false);
+    pins_walk(&data->pins);
     if (!data_may_discard(data))
         return CAIRN_EQUORUM;
     for (;;) {

@@ -144,7 +144,7 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     c.segment->absent = ~made;
     pthread_mutex_unlock(&c.segment->lock);
     if ((unsigned)__builtin_popcount(made) < drive_set_quorum(set->drives)) {
-        keeper_settle(set->data, c.segment);
+        chores_settle(&set->data->chores, c.segment);
         return error == -ENOSPC ? -ENOSPC : CAIRN_EQUORUM;
     }
     for (unsigned i = 0; i < set->n; i++)
@@ -194,7 +194,7 @@ static void segment_retire(struct segment *segment)
     bool settle = segment->unresolved == 0;
     pthread_mutex_unlock(&data->table_lock);
     if (settle)
-        keeper_settle(data, segment);
+        chores_settle(&data->chores, segment);
     else
         segment_put(&segment);
 }
@@ -310,7 +310,7 @@ void reservation_unref(void *arg)
     bool settle = --segment->unresolved == 0 && segment->retired;
     pthread_mutex_unlock(&data->table_lock);
     if (settle)
-        keeper_settle(data, segment);
+        chores_settle(&data->chores, segment);
     else
         segment_put(&segment);
     free(reservation);

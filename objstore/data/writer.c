@@ -153,7 +153,7 @@ int blob_writer_new(struct data *data, uint64_t length, struct blob_writer **ret
     int r = ids_new(&data->ids, &id);
     if (r == 0)
         r = writer_place(data, id, length, &writer);
-    if (r == -ENOSPC && data_reclaim_wait(data) == 0) /* what was just deleted may make the room */
+    if (r == -ENOSPC && chores_pass(&data->chores) == 0) /* what was just deleted may make the room */
         r = writer_place(data, id, length, &writer);
     if (r == 0)
         *ret_writer = writer;
