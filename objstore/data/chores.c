@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "objstore/base/clock.h"
-#include "objstore/data/data_priv.h"
+#include "objstore/data/segment.h"
 
 #define RETRY_NS (10 * NS_PER_SEC) /* what failed or was held back is tried again */
 

@@ -31,13 +31,13 @@ static int place_commit(struct index_txn *txn, const struct blob_place *place, u
         .length = place->length,
         .refs = refs,
         .held = place->held,
-        .set = (uint16_t)place->set->index,
+        .set = (uint16_t)place->set->number,
         .data = (uint8_t)place->set->k,
         .parity = (uint8_t)place->set->m,
         .first = (uint8_t)place->first,
     };
     struct extent_record extent = {.blob = place->id, .length = at->length};
-    uint32_t missing = ~place->held & ((1u << place->set->n) - 1);
+    uint32_t missing = ~place->held & places_all(place->set);
 
     int r = segment_add_live(txn, segment, at->length);
     if (r == 0)

@@ -1,16 +1,13 @@
-/* Opening and closing the data layer, and what its parts share: sets with their threads, status. */
+/* Opening and closing the data layer, and what it is asked for. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "objstore/base/clock.h"
-#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/keeper.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
-#include "objstore/drive/pulse.h"
 
 #define SEGMENT_SIZE (256ull << 20)
 #define RESERVE_SHARE 50
@@ -18,154 +15,23 @@
 #define FILES_MAX 512 /* segment files kept open though nobody uses them */
 #define STRIPES_KEPT 8
 #define SCRAPS_KEPT 64
-#define CLOSE_PATIENCE (2 * NS_PER_SEC) /* with a drive that hangs */
 
-/* ---- drives at work ---- */
-
-int worse_error(int a, int b)
+/* How many segments may stay open though nobody uses them. */
+static unsigned idle_segments(const struct data_options *options)
 {
-    if (a == -ENOSPC || b == -ENOSPC)
-        return -ENOSPC;
-    return a ? a : b;
-}
+    unsigned widest = 1;
 
-void place_note(struct erasure_set *set, unsigned place, bool writing, int result)
-{
-    if (result == -ENOSPC || result == -ETIMEDOUT) /* full or slow is not broken */
-        return;
-    drive_set_note(set->drives, place,
-                   result >= 0 ? DRIVE_GOOD
-                   : writing   ? DRIVE_WRITE_ERROR
-                               : DRIVE_READ_ERROR,
-                   result);
-}
+    for (size_t i = 0; i < options->set_count; i++) {
+        unsigned n = drive_set_data(options->sets[i]) + drive_set_parity(options->sets[i]);
 
-struct run {
-    struct erasure_set *set;
-    place_task *fn;
-    void *arg;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t done;
-    uint32_t pending, good;
-    int error;
-};
-
-struct run_task {
-    struct lane_task task;
-    struct run *run;
-    unsigned place;
-};
-
-static void run_task_run(struct lane_task *task)
-{
-    struct run_task *rt = (struct run_task *)task;
-    struct run *run = rt->run;
-    int r = run->fn(run->set, rt->place, run->arg);
-
-    pthread_mutex_lock(&run->lock);
-    if (r < 0)
-        run->error = worse_error(run->error, r);
-    else
-        run->good |= 1u << rt->place;
-    run->pending &= ~(1u << rt->place);
-    if (!run->pending)
-        pthread_cond_signal(&run->done);
-    pthread_mutex_unlock(&run->lock);
-}
-
-/* What waits in a slow drive's lane is taken back; what runs there comes back by itself. The caller holds the lock. */
-static void run_drop_slow(struct run *run, struct run_task *tasks)
-{
-    uint32_t slow = run->pending & ~drive_set_look(run->set->drives);
-
-    for (; slow; slow &= slow - 1) {
-        unsigned place = (unsigned)__builtin_ctz(slow);
-
-        if (!lane_drop(run->set->writes[place], &tasks[place].task))
-            continue;
-        run->pending &= ~(1u << place);
-        run->error = worse_error(run->error, -ETIMEDOUT);
+        widest = n > widest ? n : widest;
     }
-}
-
-static void run_wait(struct run *run, struct run_task *tasks)
-{
-    struct timespec deadline;
-
-    pthread_mutex_lock(&run->lock);
-    while (run->pending) {
-        cond_deadline(PULSE_LOOK, &deadline);
-        if (pthread_cond_timedwait(&run->done, &run->lock, &deadline) == ETIMEDOUT)
-            run_drop_slow(run, tasks);
-    }
-    pthread_mutex_unlock(&run->lock);
-}
-
-uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error)
-{
-    struct run run = {.set = set, .fn = fn, .arg = arg, .pending = places};
-    struct run_task tasks[DRIVE_SET_MAX];
-
-    pthread_mutex_init(&run.lock, NULL);
-    cond_init(&run.done);
-    for (; places; places &= places - 1) {
-        unsigned place = (unsigned)__builtin_ctz(places);
-
-        tasks[place] = (struct run_task){.task = {.run = run_task_run}, .run = &run, .place = place};
-        lane_add(set->writes[place], &tasks[place].task);
-    }
-    run_wait(&run, tasks);
-    pthread_cond_destroy(&run.done);
-    pthread_mutex_destroy(&run.lock);
-    if (ret_error)
-        *ret_error = run.error;
-    return run.good;
-}
-
-/* ---- opening ---- */
-
-static int set_init(struct erasure_set *set, struct data *data, unsigned index, struct drive_set *drives)
-{
-    set->data = data;
-    set->drives = drives;
-    set->index = index;
-    set->k = drive_set_data(drives);
-    set->m = drive_set_parity(drives);
-    set->n = set->k + set->m;
-    pthread_mutex_init(&set->lock, NULL);
-    lacks_init(&set->lacks, &data->damage);
-    int r = ec_new(set->k, set->m, &set->ec);
-    for (unsigned i = 0; r == 0 && i < set->n; i++) {
-        r = lane_new(1, &set->writes[i]);
-        if (r == 0)
-            r = lane_new(1, &set->syncs[i]);
-    }
-    return r;
-}
-
-/* Ends its threads. False when one is left behind, in a write that does not come back. */
-static bool set_stop(struct erasure_set *set)
-{
-    bool all = true;
-
-    for (unsigned i = 0; i < set->n; i++) {
-        all = lane_free(&set->writes[i], CLOSE_PATIENCE) == 0 && all;
-        all = lane_free(&set->syncs[i], CLOSE_PATIENCE) == 0 && all;
-    }
-    return all;
-}
-
-static void set_release(struct erasure_set *set)
-{
-    ec_free(&set->ec);
-    lacks_release(&set->lacks);
-    pthread_mutex_destroy(&set->lock);
+    return FILES_MAX / widest;
 }
 
 static void locks_init(struct data *data)
 {
     ids_init(&data->ids, data->index);
-    pthread_mutex_init(&data->table_lock, NULL);
     damage_init(&data->damage);
     chores_init(&data->chores);
     pins_init(&data->pins);
@@ -174,7 +40,6 @@ static void locks_init(struct data *data)
 static void locks_destroy(struct data *data)
 {
     ids_release(&data->ids);
-    pthread_mutex_destroy(&data->table_lock);
     damage_release(&data->damage);
     pins_release(&data->pins);
 }
@@ -183,21 +48,26 @@ static void locks_destroy(struct data *data)
 static int data_build(struct data *data, const struct data_options *options)
 {
     size_t stripe = 0;
-    unsigned widest = 1;
 
     data->sets = calloc(options->set_count, sizeof(data->sets[0]));
     if (!data->sets)
         return -ENOMEM;
     for (size_t i = 0; i < options->set_count; i++) {
         struct erasure_set *set = &data->sets[data->set_count++];
-        int r = set_init(set, data, (unsigned)i, options->sets[i]);
+        *set = (struct erasure_set){
+            .number = (unsigned)i,
+            .drives = options->sets[i],
+            .index = data->index,
+            .segments = &data->segments,
+            .data = data,
+        };
+        pthread_mutex_init(&set->lock, NULL);
+        int r = erasure_set_init(set, &data->damage);
         if (r < 0)
             return r;
         size_t need = (size_t)set->n * shard_disk(shard_length(DATA_STRIPE, set->k));
         stripe = need > stripe ? need : stripe;
-        widest = set->n > widest ? set->n : widest;
     }
-    data->idle_max = FILES_MAX / widest;
     int r = pool_new(stripe, STRIPES_KEPT, &data->stripes);
     return r < 0 ? r : pool_new(SCRAP_SIZE, SCRAPS_KEPT, &data->scraps);
 }
@@ -213,6 +83,7 @@ int data_open(const struct data_options *options, struct data **ret_data)
     data->segment_size = options->segment_size ? options->segment_size : SEGMENT_SIZE;
     data->reserve = options->reserve;
     locks_init(data);
+    segment_table_init(&data->segments, idle_segments(options));
     int r = data_build(data, options);
     if (r == 0)
         r = data_recover(data);
@@ -237,13 +108,15 @@ void data_close(struct data **data)
     *data = NULL;
     bool all = true;
     for (size_t i = 0; i < d->set_count; i++)
-        all = set_stop(&d->sets[i]) && all;
+        all = erasure_set_stop(&d->sets[i]) && all;
     if (!all)
         return;
     chores_release(&d->chores);
-    segment_table_clear(d);
-    for (size_t i = 0; i < d->set_count; i++)
-        set_release(&d->sets[i]);
+    segment_table_release(&d->segments);
+    for (size_t i = 0; i < d->set_count; i++) {
+        pthread_mutex_destroy(&d->sets[i].lock);
+        erasure_set_release(&d->sets[i]);
+    }
     free(d->sets);
     pool_free(&d->stripes);
     pool_free(&d->scraps);

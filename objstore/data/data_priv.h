@@ -1,7 +1,7 @@
 /*
  * The data layer's insides, as its files share them.
  *
- * Lock order, outer first: erasure_set.lock → data.table_lock → blob_writer.lock → segment.lock → a lane's; those of chores,
+ * Lock order, outer first: erasure_set.lock → segment_table.lock → blob_writer.lock → segment.lock → a lane's; those of chores,
  * pins, lacks and damage are innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
  * callbacks never takes that one.
  */
@@ -15,124 +15,17 @@
 #include "objstore/data/chores.h"
 #include "objstore/data/damage.h"
 #include "objstore/data/data.h"
+#include "objstore/data/erasure_set.h"
 #include "objstore/data/format.h"
 #include "objstore/data/ids.h"
 #include "objstore/data/lacks.h"
 #include "objstore/data/pin.h"
 #include "objstore/data/pins.h"
-#include "objstore/drive/lane.h"
-#include "objstore/drive/set.h"
-#include "objstore/ec/ec.h"
+#include "objstore/data/segment.h"
 
 struct data;
-struct erasure_set;
-struct segment;
 
-/* ---- sets (data.c) ---- */
-
-struct erasure_set {
-    struct data *data;
-    struct drive_set *drives;
-    struct ec *ec;
-    unsigned index, k, m, n;
-    struct lane *writes[DRIVE_SET_MAX]; /* by place; of one thread each */
-    struct lane *syncs[DRIVE_SET_MAX];
-
-    pthread_mutex_t lock;               /* guards what follows */
-    struct segment *current;            /* the shared segment that takes blobs, or NULL */
-    int64_t space_at;                   /* when space was asked, monotonic; 0: not yet */
-    uint64_t space_free[DRIVE_SET_MAX]; /* then, reserve taken off, less what was reserved since */
-
-    struct lacks lacks;
-};
-
-/* Runs fn(set, place, arg) for each place of the bitmap on the drives' write threads, all at once, and waits. Returns
- * the bitmap of those that answered 0; ret_error, unless NULL, gets an error of the others, -ENOSPC before any. fn may use
- * the drives' bounded operations, not drive_write. */
-typedef int place_task(struct erasure_set *set, unsigned place, void *arg);
-uint32_t places_run(struct erasure_set *set, uint32_t places, place_task *fn, void *arg, int *ret_error);
-/* Errors of two drives: the one to tell the caller. */
-int worse_error(int a, int b);
-/* Tells the drive set how an operation went. */
-void place_note(struct erasure_set *set, unsigned place, bool writing, int result);
-
-/* ---- segments: the table of open files (segment.c), space in them (reserve.c), their end (settle.c) ---- */
-
-struct segment_sync {
-    struct lane_task task;
-    struct segment *segment;
-    unsigned place;
-    bool queued, running;
-    bool kept; /* somebody left it behind: it has a reference to the segment, until it neither is queued nor runs */
-    int error; /* once a sync has failed the kernel has dropped what it could not write: the file is lost for writes */
-};
-
-struct segment {
-    uint64_t id;
-    struct erasure_set *set;
-
-    /* table_lock */
-    struct segment *next;                  /* in its hash chain */
-    struct segment *idle_prev, *idle_next; /* in the list of those without refs, least lately used first */
-    struct segment *settle_next;           /* chores.lock */
-    unsigned refs;
-    unsigned unresolved; /* reservations whose fate is open */
-    bool retired;        /* takes no more reservations */
-    bool listed;         /* in the table; once its files are unlinked, no more */
-
-    /* erasure_set.lock */
-    uint64_t size, tail; /* of one that takes reservations */
-    uint32_t passed;     /* places that were full, slow or away when it was made */
-
-    pthread_mutex_t lock;                    /* guards what follows */
-    struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
-    uint32_t absent;                         /* bitmap of the places where there is no file */
-    uint64_t requests;                       /* to sync, so far */
-    struct sync_wait *waits;                 /* who waits for one */
-    struct segment_sync syncs[DRIVE_SET_MAX];
-};
-
-#define SEGMENT_NAME_MAX 32
-void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
-/* Of a copy that is not complete; start-up removes it. */
-void segment_temp_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX]);
-/* The segment with one more reference; its files open as they are asked for. NULL when memory is short. */
-struct segment *segment_get(struct erasure_set *set, uint64_t id);
-/* One more reference to a segment that the caller has one of. */
-struct segment *segment_ref(struct segment *segment);
-/* Accepts NULL. */
-void segment_put(struct segment **segment);
-/* The file at a place, as long as the reference is held; NULL and an error when it can't be opened. */
-struct drive_file *segment_file(struct segment *segment, unsigned place, int *ret_error);
-
-/* Who waits until its writes to a segment are on stable storage on some drives; woken once, by the drive that answers last (sync.c). */
-struct sync_wait {
-    struct segment *segment; /* NULL: not begun */
-    struct sync_wait *next;  /* the segment's lock, as all below */
-    uint32_t asked, left, good; /* places whose sync was asked for; … that have not answered; … where all is safe */
-    uint32_t behind;            /* places that were not waited for */
-    uint64_t numbers[DRIVE_SET_MAX]; /* of the requests, by place */
-    int error;
-    pthread_cond_t answered;
-};
-void segment_sync_run(struct lane_task *task);
-/* The places are waited for; the caller holds a reference to the segment until the release. */
-void segment_sync_begin(struct segment *segment, uint32_t places, struct sync_wait *wait);
-/* All is written at a place: its sync is asked for; or it failed. Without effect for one that is not waited for any more. */
-void segment_sync_place(struct sync_wait *wait, unsigned place, int error);
-/* Waits, for slow drives only until they are known to be. Returns the places where all is on stable storage. */
-uint32_t segment_sync_end(struct sync_wait *wait, int *ret_error);
-/* Accepts one that was not begun, or has not ended. */
-void segment_sync_release(struct sync_wait *wait);
-
-/* Removes the files on every drive that answers; who still reads has them open. */
-void segment_unlink(struct erasure_set *set, uint64_t id);
-/* A segment out of the table, without files but those that the caller puts in: the copy of one that nobody sees yet. One reference. */
-struct segment *segment_aside_new(struct erasure_set *set, uint64_t id);
-/* Files that were missing are there from now on. */
-void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places);
-/* Closes idle segments; asserts that none is in use. */
-void segment_table_clear(struct data *data);
+/* ---- space in segments (reserve.c), their end (settle.c) ---- */
 
 /* A range of a segment that a writer has to itself. It ends committed or not: with its last reference (the writer's,
  * and one per mutation that commits it and is not settled yet) the index knows. */
@@ -229,8 +122,6 @@ int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_r
 
 /* ---- all of it ---- */
 
-#define TABLE_BUCKETS 256
-
 struct data {
     struct index *index;
     struct erasure_set *sets;
@@ -243,11 +134,7 @@ struct data {
     struct ids ids;
     struct damage damage;
 
-    pthread_mutex_t table_lock;
-    struct segment *table[TABLE_BUCKETS];
-    struct segment *idle_first, *idle_last;
-    unsigned idle_count, idle_max;
-
+    struct segment_table segments;
     struct pins pins;
     struct chores chores;
     pthread_t keeper;

@@ -73,7 +73,7 @@ static int healing_look(struct healing *h, const struct data_pace *pace, uint32_
 {
     const struct blob_record *record = &h->pin->record;
     struct erasure_set *set = &h->pin->data->sets[record->set];
-    uint32_t all = (1u << set->n) - 1, lacks = lacks_get(&set->lacks, record->segment), wrong = 0;
+    uint32_t all = places_all(set), lacks = lacks_get(&set->lacks, record->segment), wrong = 0;
     uint32_t doubtful = h->queued & record->held & all & ~lacks & drive_set_online(set->drives);
     int r = blob_verify(h->pin, doubtful, pace, &wrong);
 

@@ -17,6 +17,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/drive/drive.h"
 
 #define BATCH 256
 #define READER_WAIT_NS NS_PER_SEC

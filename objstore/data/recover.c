@@ -17,6 +17,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/drive/drive.h"
 
 struct id_list {
     uint64_t *at;
@@ -219,7 +220,7 @@ int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_r
 
     if (back && data_may_discard(set->data))
         fresh.places = segment_punch_gaps(set, id, record->size, back);
-    return fresh.places ? index_apply(set->data->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
+    return fresh.places ? index_apply(set->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
 }
 
 static int segment_note_lacks(struct data *data, uint64_t id, const struct inventory *inventories)

@@ -22,6 +22,8 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/data/sync.h"
+#include "objstore/drive/drive.h"
 
 #define OWN_SEGMENT (64ull << 20) /* blobs from this length on get a segment of their own */
 #define SPACE_SHARE 16            /* a segment takes at most one in so many of the free bytes */
@@ -125,12 +127,12 @@ static int create_file(struct erasure_set *set, unsigned place, void *arg)
 static int segment_create(struct erasure_set *set, uint64_t size, uint32_t places, struct segment **ret_segment)
 {
     struct creation c = {
-        .record = {.size = size, .state = SEGMENT_OPEN, .set = (uint16_t)set->index},
+        .record = {.size = size, .state = SEGMENT_OPEN, .set = (uint16_t)set->number},
     };
     int r = ids_new(&set->data->ids, &c.id), error = 0;
 
     if (r == 0)
-        r = index_apply(set->data->index, record_creation, &c, INDEX_DURABLE);
+        r = index_apply(set->index, record_creation, &c, INDEX_DURABLE);
     if (r < 0)
         return r;
     c.segment = segment_get(set, c.id);
@@ -139,7 +141,7 @@ static int segment_create(struct erasure_set *set, uint64_t size, uint32_t place
     c.segment->size = size;
     uint32_t made = places_run(set, places, create_file, &c, &error);
     uint32_t slow = places & ~made & ~drive_set_online(set->drives);
-    c.segment->passed = (~places | slow) & ((1u << set->n) - 1);
+    c.segment->passed = (~places | slow) & places_all(set);
     pthread_mutex_lock(&c.segment->lock);
     c.segment->absent = ~made;
     pthread_mutex_unlock(&c.segment->lock);
@@ -189,10 +191,10 @@ static void segment_retire(struct segment *segment)
 {
     struct data *data = segment->set->data;
 
-    pthread_mutex_lock(&data->table_lock);
+    pthread_mutex_lock(&data->segments.lock);
     segment->retired = true;
     bool settle = segment->unresolved == 0;
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&data->segments.lock);
     if (settle)
         chores_settle(&data->chores, segment);
     else
@@ -207,19 +209,6 @@ void set_retire_current(struct erasure_set *set)
     pthread_mutex_unlock(&set->lock);
     if (segment)
         segment_retire(segment);
-}
-
-/* A sync failed: what that drive has of later writes would not count. The next segment is made without the drive if it
- * still fails. */
-static bool segment_is_broken(struct segment *segment)
-{
-    bool broken = false;
-
-    pthread_mutex_lock(&segment->lock);
-    for (unsigned i = 0; i < segment->set->n; i++)
-        broken = broken || segment->syncs[i].error != 0;
-    pthread_mutex_unlock(&segment->lock);
-    return broken;
 }
 
 /* A drive that was full or slow when it was made can take part now: a new one would be on more drives. */
@@ -245,9 +234,9 @@ static struct reservation *segment_take(struct segment *segment, uint64_t length
     reservation->length = length;
     reservation->refs = 1;
     segment->tail += length;
-    pthread_mutex_lock(&segment->set->data->table_lock);
+    pthread_mutex_lock(&segment->set->segments->lock);
     segment->unresolved++;
-    pthread_mutex_unlock(&segment->set->data->table_lock);
+    pthread_mutex_unlock(&segment->set->segments->lock);
     return reservation;
 }
 
@@ -306,9 +295,9 @@ void reservation_unref(void *arg)
         return;
     struct segment *segment = reservation->segment;
     struct data *data = segment->set->data;
-    pthread_mutex_lock(&data->table_lock);
+    pthread_mutex_lock(&data->segments.lock);
     bool settle = --segment->unresolved == 0 && segment->retired;
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&data->segments.lock);
     if (settle)
         chores_settle(&data->chores, segment);
     else

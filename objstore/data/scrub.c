@@ -52,7 +52,7 @@ static int scrub_pin(struct data *data, uint64_t *from, struct blob_pin **ret_pi
 static uint32_t places_to_look(struct data *data, const struct blob_record *record, uint32_t *ret_lacking)
 {
     struct erasure_set *set = &data->sets[record->set];
-    uint32_t all = (1u << set->n) - 1, lacks = lacks_get(&set->lacks, record->segment);
+    uint32_t all = places_all(set), lacks = lacks_get(&set->lacks, record->segment);
 
     *ret_lacking = all & ~record->held & ~lacks;
     return record->held & ~lacks & drive_set_online(set->drives);

@@ -1,16 +1,14 @@
-/*
- * The table of segments in use. An entry holds the open files of one segment, on all drives of its set; writers,
- * readers and the keeper share it by reference. Those without a reference stay open for a while, least lately used
- * first out.
- */
+#include "objstore/data/segment.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "objstore/base/errors.h"
-#include "objstore/data/data_priv.h"
+#include "objstore/drive/drive.h"
 
 void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
 {
@@ -22,50 +20,50 @@ void segment_temp_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
     snprintf(ret_name, SEGMENT_NAME_MAX, DRIVE_DATA_FOLDER "/%016" PRIx64 ".new", id);
 }
 
-/* ---- the table; the caller holds table_lock ---- */
+/* ---- the table; the caller holds its lock ---- */
 
-static struct segment **table_slot(struct data *data, uint64_t id)
+static struct segment **table_slot(struct segment_table *table, uint64_t id)
 {
-    struct segment **at = &data->table[id % TABLE_BUCKETS];
+    struct segment **at = &table->buckets[id % SEGMENT_BUCKETS];
 
     while (*at && (*at)->id != id)
         at = &(*at)->next;
     return at;
 }
 
-static void idle_remove(struct data *data, struct segment *segment)
+static void idle_remove(struct segment_table *table, struct segment *segment)
 {
-    *(segment->idle_prev ? &segment->idle_prev->idle_next : &data->idle_first) = segment->idle_next;
-    *(segment->idle_next ? &segment->idle_next->idle_prev : &data->idle_last) = segment->idle_prev;
+    *(segment->idle_prev ? &segment->idle_prev->idle_next : &table->idle_first) = segment->idle_next;
+    *(segment->idle_next ? &segment->idle_next->idle_prev : &table->idle_last) = segment->idle_prev;
     segment->idle_prev = segment->idle_next = NULL;
-    data->idle_count--;
+    table->idle_count--;
 }
 
-static void idle_append(struct data *data, struct segment *segment)
+static void idle_append(struct segment_table *table, struct segment *segment)
 {
-    segment->idle_prev = data->idle_last;
+    segment->idle_prev = table->idle_last;
     segment->idle_next = NULL;
-    *(data->idle_last ? &data->idle_last->idle_next : &data->idle_first) = segment;
-    data->idle_last = segment;
-    data->idle_count++;
+    *(table->idle_last ? &table->idle_last->idle_next : &table->idle_first) = segment;
+    table->idle_last = segment;
+    table->idle_count++;
 }
 
-static void table_remove(struct data *data, struct segment *segment)
+static void table_remove(struct segment_table *table, struct segment *segment)
 {
     if (!segment->listed)
         return;
-    *table_slot(data, segment->id) = segment->next;
+    *table_slot(table, segment->id) = segment->next;
     segment->listed = false;
 }
 
 /* The least lately used of too many idle ones, out of the table and the caller's to free; or NULL. */
-static struct segment *table_evict(struct data *data, unsigned keep)
+static struct segment *table_evict(struct segment_table *table, unsigned keep)
 {
-    if (data->idle_count <= keep)
+    if (table->idle_count <= keep)
         return NULL;
-    struct segment *segment = data->idle_first;
-    idle_remove(data, segment);
-    table_remove(data, segment);
+    struct segment *segment = table->idle_first;
+    idle_remove(table, segment);
+    table_remove(table, segment);
     return segment;
 }
 
@@ -81,8 +79,6 @@ static struct segment *segment_new(struct erasure_set *set, uint64_t id)
     segment->set = set;
     segment->listed = true;
     pthread_mutex_init(&segment->lock, NULL);
-    for (unsigned i = 0; i < set->n; i++)
-        segment->syncs[i] = (struct segment_sync){.task = {.run = segment_sync_run}, .segment = segment, .place = i};
     return segment;
 }
 
@@ -94,6 +90,24 @@ static void segment_free(struct segment *segment)
         drive_file_close(&segment->files[i]);
     pthread_mutex_destroy(&segment->lock);
     free(segment);
+}
+
+void segment_table_init(struct segment_table *table, unsigned idle_max)
+{
+    memset(table, 0, sizeof(*table));
+    table->idle_max = idle_max;
+    pthread_mutex_init(&table->lock, NULL);
+}
+
+void segment_table_release(struct segment_table *table)
+{
+    struct segment *segment;
+
+    while ((segment = table_evict(table, 0)))
+        segment_free(segment);
+    for (unsigned i = 0; i < SEGMENT_BUCKETS; i++)
+        assert(!table->buckets[i]);
+    pthread_mutex_destroy(&table->lock);
 }
 
 struct segment *segment_aside_new(struct erasure_set *set, uint64_t id)
@@ -110,42 +124,42 @@ struct segment *segment_aside_new(struct erasure_set *set, uint64_t id)
 
 void segment_appeared(struct erasure_set *set, uint64_t id, uint32_t places)
 {
-    struct data *data = set->data;
+    struct segment_table *table = set->segments;
 
-    pthread_mutex_lock(&data->table_lock);
-    struct segment *segment = *table_slot(data, id);
+    pthread_mutex_lock(&table->lock);
+    struct segment *segment = *table_slot(table, id);
     if (segment) {
         pthread_mutex_lock(&segment->lock);
         segment->absent &= ~places;
         pthread_mutex_unlock(&segment->lock);
     }
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&table->lock);
 }
 
 struct segment *segment_get(struct erasure_set *set, uint64_t id)
 {
-    struct data *data = set->data;
+    struct segment_table *table = set->segments;
 
-    pthread_mutex_lock(&data->table_lock);
-    struct segment **at = table_slot(data, id);
+    pthread_mutex_lock(&table->lock);
+    struct segment **at = table_slot(table, id);
     struct segment *segment = *at;
     if (segment && segment->refs == 0)
-        idle_remove(data, segment);
+        idle_remove(table, segment);
     if (!segment)
         segment = *at = segment_new(set, id);
     if (segment)
         segment->refs++;
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&table->lock);
     return segment;
 }
 
 struct segment *segment_ref(struct segment *segment)
 {
-    struct data *data = segment->set->data;
+    struct segment_table *table = segment->set->segments;
 
-    pthread_mutex_lock(&data->table_lock);
+    pthread_mutex_lock(&table->lock);
     segment->refs++;
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&table->lock);
     return segment;
 }
 
@@ -155,28 +169,20 @@ void segment_put(struct segment **segment)
 
     if (!s)
         return;
-    struct data *data = s->set->data;
+    struct segment_table *table = s->set->segments;
     *segment = NULL;
-    pthread_mutex_lock(&data->table_lock);
+    pthread_mutex_lock(&table->lock);
     if (--s->refs == 0 && s->listed) {
-        idle_append(data, s);
-        evicted = table_evict(data, data->idle_max);
+        idle_append(table, s);
+        evicted = table_evict(table, table->idle_max);
     } else if (s->refs == 0) {
         evicted = s;
     }
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&table->lock);
     segment_free(evicted);
 }
 
-void segment_table_clear(struct data *data)
-{
-    struct segment *segment;
-
-    while ((segment = table_evict(data, 0)))
-        segment_free(segment);
-    for (unsigned i = 0; i < TABLE_BUCKETS; i++)
-        assert(!data->table[i]);
-}
+/* ---- files ---- */
 
 /* A file system that went read-only after errors still reads. */
 static int open_file(struct drive *drive, uint64_t id, struct drive_file **ret_file)
@@ -209,19 +215,19 @@ struct drive_file *segment_file(struct segment *segment, unsigned place, int *re
 
 void segment_unlink(struct erasure_set *set, uint64_t id)
 {
-    struct data *data = set->data;
+    struct segment_table *table = set->segments;
     struct segment *idle = NULL;
     char name[SEGMENT_NAME_MAX];
 
-    pthread_mutex_lock(&data->table_lock);
-    struct segment *segment = *table_slot(data, id);
+    pthread_mutex_lock(&table->lock);
+    struct segment *segment = *table_slot(table, id);
     if (segment && segment->refs == 0) {
-        idle_remove(data, segment);
+        idle_remove(table, segment);
         idle = segment;
     }
     if (segment)
-        table_remove(data, segment);
-    pthread_mutex_unlock(&data->table_lock);
+        table_remove(table, segment);
+    pthread_mutex_unlock(&table->lock);
     segment_free(idle);
 
     segment_name(id, name);

@@ -13,6 +13,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/drive/drive.h"
 
 #define PUNCH_ALIGN 4096u
 #define GAPS_MAX 512 /* gaps found per read transaction, so that these stay short */
@@ -200,9 +201,9 @@ static int record_kept(struct index_txn *txn, void *arg)
 static int settle_used(struct erasure_set *set, uint64_t id, const struct segment_record *record)
 {
     struct sealing sealing = {.id = id};
-    int r = index_apply(set->data->index, record_kept, &sealing, INDEX_DURABLE);
+    int r = index_apply(set->index, record_kept, &sealing, INDEX_DURABLE);
     struct segment *segment = r < 0 ? NULL : segment_get(set, id);
-    uint32_t all = (1u << set->n) - 1, good = 0, absent = 0;
+    uint32_t all = places_all(set), good = 0, absent = 0;
     uint64_t end = 0;
 
     if (!segment)
@@ -217,14 +218,14 @@ static int settle_used(struct erasure_set *set, uint64_t id, const struct segmen
     sealing.size = end;
     sealing.stale = all & ~good;
     if (r == 0)
-        r = index_apply(set->data->index, record_sealed, &sealing, INDEX_DURABLE);
+        r = index_apply(set->index, record_sealed, &sealing, INDEX_DURABLE);
     return r < 0 ? r : lacks_add(&set->lacks, id, record->live, absent);
 }
 
 static int settle_empty(struct erasure_set *set, uint64_t id)
 {
     struct sealing sealing = {.id = id};
-    int r = index_apply(set->data->index, record_removed, &sealing, INDEX_DURABLE);
+    int r = index_apply(set->index, record_removed, &sealing, INDEX_DURABLE);
 
     if (r >= 0)
         segment_unlink(set, id);
@@ -235,7 +236,7 @@ int segment_settle(struct erasure_set *set, uint64_t id)
 {
     struct index_txn *txn = NULL;
     struct segment_record record;
-    int empty = 0, r = index_read_begin(set->data->index, &txn);
+    int empty = 0, r = index_read_begin(set->index, &txn);
 
     if (r < 0)
         return r;

@@ -9,6 +9,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "objstore/data/read_priv.h"
+#include "objstore/drive/drive.h"
 #include "objstore/drive/pulse.h"
 
 static unsigned shard_place(const struct stripe_read *read, unsigned shard)

@@ -6,6 +6,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
 #include "objstore/data/writer_priv.h"
+#include "objstore/drive/drive.h"
 #include "objstore/drive/pulse.h"
 
 #define SMALL_BLOB (64u << 10)

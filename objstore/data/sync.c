@@ -1,14 +1,10 @@
-/*
- * Grouped syncs: whoever has written to a segment waits until its file is on stable storage on each drive; one
- * fdatasync answers all who asked before it began. A drive's sync thread does it; who waits leaves a drive behind that
- * is slow, and then the segment stays until the drive has let go.
- */
-#include <assert.h>
+#include "objstore/data/sync.h"
+
 #include <errno.h>
 
 #include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
-#include "objstore/data/data_priv.h"
+#include "objstore/drive/drive.h"
 #include "objstore/drive/pulse.h"
 
 /* ---- who waits; the caller holds the lock ---- */
@@ -50,7 +46,7 @@ static void waits_answer(struct segment *segment, unsigned place, uint64_t cover
 
 /* Runs on the drive's sync thread. A request that comes while the disk works is not covered: the task is queued anew
  * for it. */
-void segment_sync_run(struct lane_task *task)
+static void sync_run(struct lane_task *task)
 {
     struct segment_sync *sync = (struct segment_sync *)task;
     struct segment *segment = sync->segment;
@@ -79,20 +75,34 @@ void segment_sync_run(struct lane_task *task)
         segment_put(&segment);
 }
 
+/* The caller holds the lock. */
+static void sync_ask(struct segment *segment, unsigned place)
+{
+    struct segment_sync *sync = &segment->syncs[place];
+
+    if (sync->queued)
+        return;
+    sync->task.run = sync_run;
+    sync->segment = segment;
+    sync->place = place;
+    sync->queued = true;
+    lane_add(segment->set->syncs[place], &sync->task);
+}
+
 /* Somebody leaves it behind: it keeps the segment. */
 static void sync_keep(struct segment *segment, unsigned place)
 {
-    struct data *data = segment->set->data;
+    struct segment_table *table = segment->set->segments;
     struct segment_sync *sync = &segment->syncs[place];
 
-    pthread_mutex_lock(&data->table_lock);
+    pthread_mutex_lock(&table->lock);
     pthread_mutex_lock(&segment->lock);
     if ((sync->queued || sync->running) && !sync->kept) {
         sync->kept = true;
         segment->refs++;
     }
     pthread_mutex_unlock(&segment->lock);
-    pthread_mutex_unlock(&data->table_lock);
+    pthread_mutex_unlock(&table->lock);
 }
 
 /* ---- the caller's side ---- */
@@ -110,7 +120,6 @@ void segment_sync_begin(struct segment *segment, uint32_t places, struct sync_wa
 void segment_sync_place(struct sync_wait *wait, unsigned place, int error)
 {
     struct segment *segment = wait->segment;
-    struct segment_sync *sync = &segment->syncs[place];
 
     pthread_mutex_lock(&segment->lock);
     if (wait->left >> place & 1 && error < 0) {
@@ -119,9 +128,7 @@ void segment_sync_place(struct sync_wait *wait, unsigned place, int error)
     } else if (wait->left >> place & 1) {
         wait->numbers[place] = ++segment->requests;
         wait->asked |= 1u << place;
-        if (!sync->queued)
-            lane_add(segment->set->syncs[place], &sync->task);
-        sync->queued = true;
+        sync_ask(segment, place);
     }
     pthread_mutex_unlock(&segment->lock);
 }
@@ -164,4 +171,15 @@ void segment_sync_release(struct sync_wait *wait)
         sync_keep(segment, (unsigned)__builtin_ctz(left));
     pthread_cond_destroy(&wait->answered);
     wait->segment = NULL;
+}
+
+bool segment_is_broken(struct segment *segment)
+{
+    bool broken = false;
+
+    pthread_mutex_lock(&segment->lock);
+    for (unsigned i = 0; i < segment->set->n; i++)
+        broken = broken || segment->syncs[i].error != 0;
+    pthread_mutex_unlock(&segment->lock);
+    return broken;
 }

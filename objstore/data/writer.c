@@ -102,7 +102,7 @@ int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32
     w->offset = pin->record.offset;
     w->place.first = pin->record.first;
     w->enough = 1;
-    w->failed = ~places & ((1u << aside->set->n) - 1);
+    w->failed = ~places & places_all(aside->set);
     *ret_writer = w;
     return 0;
 }

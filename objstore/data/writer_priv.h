@@ -13,6 +13,7 @@
 
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
+#include "objstore/data/sync.h"
 
 #define WRITER_STRIPES 3
 
