@@ -10,8 +10,6 @@
 #include "objstore/data/record.h"
 
 #define SEGMENT_SIZE (256ull << 20)
-#define RESERVE_SHARE 50
-#define RESERVE_MAX (1ull << 30)
 #define FILES_MAX 512 /* segment files kept open though nobody uses them */
 #define STRIPES_KEPT 8
 #define SCRAPS_KEPT 64
@@ -44,25 +42,40 @@ static void locks_destroy(struct data *data)
     pins_release(&data->pins);
 }
 
+static int set_build(struct data *data, const struct data_options *options, unsigned number)
+{
+    struct erasure_set *set = &data->sets[number];
+    struct allocator *allocator = &data->allocators[number];
+
+    *set = (struct erasure_set){
+        .number = number,
+        .drives = options->sets[number],
+        .index = data->index,
+        .segments = &data->segments,
+    };
+    *allocator = (struct allocator){
+        .set = set,
+        .ids = &data->ids,
+        .chores = &data->chores,
+        .segment_size = options->segment_size ? options->segment_size : SEGMENT_SIZE,
+        .space = {.drives = options->sets[number], .reserve = options->reserve},
+    };
+    allocator_init(allocator);
+    return erasure_set_init(set, &data->damage);
+}
+
 /* Sets and buffers; the count of sets grows with each that wants releasing. */
 static int data_build(struct data *data, const struct data_options *options)
 {
     size_t stripe = 0;
 
     data->sets = calloc(options->set_count, sizeof(data->sets[0]));
-    if (!data->sets)
+    data->allocators = calloc(options->set_count, sizeof(data->allocators[0]));
+    if (!data->sets || !data->allocators)
         return -ENOMEM;
-    for (size_t i = 0; i < options->set_count; i++) {
-        struct erasure_set *set = &data->sets[data->set_count++];
-        *set = (struct erasure_set){
-            .number = (unsigned)i,
-            .drives = options->sets[i],
-            .index = data->index,
-            .segments = &data->segments,
-            .data = data,
-        };
-        pthread_mutex_init(&set->lock, NULL);
-        int r = erasure_set_init(set, &data->damage);
+    for (unsigned i = 0; i < options->set_count; i++) {
+        const struct erasure_set *set = &data->sets[data->set_count++];
+        int r = set_build(data, options, i);
         if (r < 0)
             return r;
         size_t need = (size_t)set->n * shard_disk(shard_length(DATA_STRIPE, set->k));
@@ -80,8 +93,6 @@ int data_open(const struct data_options *options, struct data **ret_data)
     if (!data)
         return -ENOMEM;
     data->index = options->index;
-    data->segment_size = options->segment_size ? options->segment_size : SEGMENT_SIZE;
-    data->reserve = options->reserve;
     locks_init(data);
     segment_table_init(&data->segments, idle_segments(options));
     int r = data_build(data, options);
@@ -103,7 +114,7 @@ void data_close(struct data **data)
         return;
     (void)index_flush(d->index); /* what was applied calls back when it is durable */
     for (size_t i = 0; i < d->set_count; i++)
-        set_retire_current(&d->sets[i]);
+        allocator_retire(&d->allocators[i]);
     keeper_stop(d);
     *data = NULL;
     bool all = true;
@@ -114,10 +125,11 @@ void data_close(struct data **data)
     chores_release(&d->chores);
     segment_table_release(&d->segments);
     for (size_t i = 0; i < d->set_count; i++) {
-        pthread_mutex_destroy(&d->sets[i].lock);
+        allocator_release(&d->allocators[i]);
         erasure_set_release(&d->sets[i]);
     }
     free(d->sets);
+    free(d->allocators);
     pool_free(&d->stripes);
     pool_free(&d->scraps);
     locks_destroy(d);
@@ -125,30 +137,6 @@ void data_close(struct data **data)
 }
 
 /* ---- what others ask ---- */
-
-uint64_t data_reserve(uint64_t option, uint64_t total)
-{
-    if (option)
-        return option;
-    return total / RESERVE_SHARE < RESERVE_MAX ? total / RESERVE_SHARE : RESERVE_MAX;
-}
-
-/* What the smallest of the set's drives allows each. */
-static uint64_t set_total(struct erasure_set *set)
-{
-    uint64_t least = UINT64_MAX;
-
-    for (unsigned i = 0; i < set->n; i++) {
-        struct drive_space space;
-
-        if (drive_set_space(set->drives, i, &space) < 0)
-            continue;
-        uint64_t reserve = data_reserve(set->data->reserve, space.total);
-        uint64_t usable = space.total > reserve ? space.total - reserve : 0;
-        least = usable < least ? usable : least;
-    }
-    return least == UINT64_MAX ? 0 : least;
-}
 
 void data_refill_status(struct data *data, struct data_refill_status *ret_status)
 {
@@ -194,8 +182,8 @@ int data_status(struct data *data, struct data_status *ret_status)
         r = heal_count(txn, &status.heal_pending, &status.heal_damaged);
     index_read_end(&txn);
     for (size_t i = 0; i < data->set_count; i++) {
-        status.total += data->sets[i].k * set_total(&data->sets[i]);
-        status.free += data->sets[i].k * set_free(&data->sets[i]);
+        status.total += data->sets[i].k * space_total(&data->allocators[i].space);
+        status.free += data->sets[i].k * allocator_space(&data->allocators[i]);
     }
     data_refill_status(data, &status.refill);
     if (r == 0)

@@ -1,8 +1,8 @@
 /*
  * The data layer's insides, as its files share them.
  *
- * Lock order, outer first: erasure_set.lock → segment_table.lock → blob_writer.lock → segment.lock → a lane's; those of chores,
- * pins, lacks and damage are innermost. index_apply is called with none but erasure_set.lock held, and what runs inside a mutation or its
+ * Lock order, outer first: allocator.lock → segment_table.lock → blob_writer.lock → segment.lock → a lane's; those of chores,
+ * pins, lacks and damage are innermost. index_apply is called with none but allocator.lock held, and what runs inside a mutation or its
  * callbacks never takes that one.
  */
 #ifndef CAIRN_DATA_PRIV_H
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "objstore/base/pool.h"
+#include "objstore/data/allocator.h"
 #include "objstore/data/chores.h"
 #include "objstore/data/damage.h"
 #include "objstore/data/data.h"
@@ -25,24 +26,7 @@
 
 struct data;
 
-/* ---- space in segments (reserve.c), their end (settle.c) ---- */
-
-/* A range of a segment that a writer has to itself. It ends committed or not: with its last reference (the writer's,
- * and one per mutation that commits it and is not settled yet) the index knows. */
-struct reservation {
-    struct segment *segment;
-    uint64_t offset, length;
-    atomic_uint refs;
-};
-/* length bytes on each drive for a blob of blob_length. 0; -ENOSPC; CAIRN_EQUORUM; -ENOMEM; errors of index_apply. */
-int reservation_new(struct erasure_set *set, uint64_t blob_length, uint64_t length,
-                    struct reservation **ret_reservation);
-void reservation_ref(struct reservation *reservation);
-void reservation_unref(void *reservation);
-/* The set takes no more blobs into its current segment. */
-void set_retire_current(struct erasure_set *set);
-/* Free bytes of the fullest drives that a write needs, reserve taken off. */
-uint64_t set_free(struct erasure_set *set);
+/* ---- the end of a segment's open life (settle.c) ---- */
 
 /* Ends a segment that is open in the index and takes no more reservations: gives back every byte that no blob has, then
  * records it as sealed; removes it when no blob has any. The same at run time and at recovery. 0, or why it must be
@@ -58,7 +42,7 @@ int segment_punch(struct segment *segment, unsigned place, uint64_t begin, uint6
 
 /* As blob_writer_new, for the blob with this id in this set: a second copy of it, which blob_move_commit then makes the
  * only one. */
-int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, struct blob_writer **ret_writer);
+int blob_writer_new_for(struct data *data, size_t set, uint64_t id, uint64_t length, struct blob_writer **ret_writer);
 /* Inside a mutation: the blob, if it still lies at (segment, offset), lies where the writer put it from now on; its old
  * extent is freed. -ESTALE when it does not. */
 int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset);
@@ -114,7 +98,7 @@ int segment_extents(struct data *data, uint64_t id, uint64_t *from, struct exten
 
 /* Whether what the index does not know may be taken from the drives. Not while it only reads: it may lack the last
  * commit, or show one that the next start won't have. */
-bool data_may_discard(struct data *data);
+bool data_may_discard(struct index *index);
 
 int data_recover(struct data *data);
 /* Punches the gaps of a sealed segment on the drives that are back, and records that. */
@@ -125,9 +109,8 @@ int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_r
 struct data {
     struct index *index;
     struct erasure_set *sets;
+    struct allocator *allocators; /* by set */
     size_t set_count;
-    uint64_t segment_size;
-    uint64_t reserve;
     struct pool *stripes; /* buffers for a whole stripe with parity and checksums */
     struct pool *scraps;  /* SCRAP_SIZE */
 

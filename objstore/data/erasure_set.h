@@ -10,9 +10,7 @@
 #include "objstore/drive/set.h"
 #include "objstore/ec/ec.h"
 
-struct data;
 struct index;
-struct segment;
 struct segment_table;
 
 struct erasure_set {
@@ -25,12 +23,6 @@ struct erasure_set {
     struct lane *writes[DRIVE_SET_MAX]; /* by place; of one thread each */
     struct lane *syncs[DRIVE_SET_MAX];
     struct lacks lacks; /* segments without a file on some drive */
-
-    struct data *data;
-    pthread_mutex_t lock;               /* guards what follows; reserve.c's */
-    struct segment *current;            /* the shared segment that takes blobs, or NULL */
-    int64_t space_at;                   /* when space was asked, monotonic; 0: not yet */
-    uint64_t space_free[DRIVE_SET_MAX]; /* then, reserve taken off, less what was reserved since */
 };
 
 /* Of number, drives, index and segments the caller has made what they are. damage is borrowed, too. 0, -ENOMEM,

@@ -60,7 +60,7 @@ int blob_move(struct blob_pin *pin, unsigned least, const struct data_pace *pace
 {
     struct data *data = pin->data;
     struct move move = {.segment = pin->record.segment, .offset = pin->record.offset};
-    int r = blob_writer_new_for(&data->sets[pin->record.set], pin->id, pin->record.length, &move.writer);
+    int r = blob_writer_new_for(data, pin->record.set, pin->id, pin->record.length, &move.writer);
 
     if (r == 0)
         r = writer_reaches(move.writer, least);

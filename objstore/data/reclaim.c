@@ -327,7 +327,7 @@ int reclaim_pass(struct data *data)
     int result = 0;
 
     pins_walk(&data->pins);
-    if (!data_may_discard(data))
+    if (!data_may_discard(data->index))
         return CAIRN_EQUORUM;
     for (;;) {
         int count = freed_find(data, &from, batch, &sequence);

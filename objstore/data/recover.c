@@ -114,11 +114,11 @@ static int visit_segment(void *arg, const char *name)
     return id_list_add(half ? &listing->halves : &listing->files, id);
 }
 
-bool data_may_discard(struct data *data)
+bool data_may_discard(struct index *index)
 {
     struct index_stats stats;
 
-    index_stats(data->index, &stats);
+    index_stats(index, &stats);
     return stats.writable;
 }
 
@@ -136,15 +136,14 @@ static int halves_remove(struct drive *drive, const struct id_list *halves)
 }
 
 /* Lists the drive's segments, sorted, and removes what nothing names. */
-static int place_look(struct erasure_set *set, struct drive *drive, const struct id_list *known,
-                      struct id_list *ret_files)
+static int place_look(struct data *data, struct drive *drive, const struct id_list *known, struct id_list *ret_files)
 {
     struct listing listing = {0};
-    bool discard = data_may_discard(set->data);
+    bool discard = data_may_discard(data->index);
     int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &listing);
 
     for (size_t i = 0; r == 0 && i < listing.files.count; i++)
-        if (!ids_given(&set->data->ids, listing.files.at[i]))
+        if (!ids_given(&data->ids, listing.files.at[i]))
             r = CAIRN_ECORRUPT;
     if (r == 0)
         r = halves_remove(drive, &listing.halves);
@@ -170,11 +169,12 @@ struct inventory {
 };
 
 /* A drive that can't be listed is one that fails, not a reason to stay closed. */
-static int set_look(struct erasure_set *set, const struct id_list *known, struct inventory *inventory)
+static int set_look(struct data *data, struct erasure_set *set, const struct id_list *known,
+                    struct inventory *inventory)
 {
     for (unsigned place = 0; place < set->n; place++) {
         struct drive *drive = drive_set_get(set->drives, place);
-        int r = drive ? place_look(set, drive, known, &inventory->files[place]) : -ENODEV;
+        int r = drive ? place_look(data, drive, known, &inventory->files[place]) : -ENODEV;
 
         if (r == CAIRN_ECORRUPT || r == -ENOMEM)
             return r;
@@ -218,7 +218,7 @@ int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_r
     struct fresh fresh = {.id = id};
     uint32_t back = record->stale & drive_set_online(set->drives);
 
-    if (back && data_may_discard(set->data))
+    if (back && data_may_discard(set->index))
         fresh.places = segment_punch_gaps(set, id, record->size, back);
     return fresh.places ? index_apply(set->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
 }
@@ -260,7 +260,7 @@ int data_recover(struct data *data)
     int r = inventories ? known_ids(data, &known) : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < data->set_count; i++)
-        r = set_look(&data->sets[i], &known, &inventories[i]);
+        r = set_look(data, &data->sets[i], &known, &inventories[i]);
     for (size_t i = 0; r >= 0 && i < known.count; i++)
         r = segment_recover(data, known.at[i], inventories);
     inventories_free(data, inventories);

@@ -24,6 +24,7 @@
 #define BATCH 64 /* blobs whose records change in one mutation */
 
 struct refill {
+    struct data *data;
     struct erasure_set *set;
     const struct data_pace *pace;
     uint64_t id;
@@ -137,7 +138,7 @@ static int refill_blob(struct refill *refill, const struct extent_at *at, bool *
 {
     struct blob_writer *writer = NULL;
     struct blob_pin *pin = NULL;
-    int r = blob_pin_at(refill->set->data, at->blob, refill->id, at->offset, &pin);
+    int r = blob_pin_at(refill->data, at->blob, refill->id, at->offset, &pin);
 
     if (r == -ESTALE || r == CAIRN_ECORRUPT)
         return 0;
@@ -163,7 +164,7 @@ static int refill_blob(struct refill *refill, const struct extent_at *at, bool *
 /* The next blobs of the segment: their shards, then their records. 0 at the end. */
 static int refill_batch(struct refill *refill, uint64_t *from)
 {
-    struct data *data = refill->set->data;
+    struct data *data = refill->data;
     struct extent_at extents[BATCH];
     int count = segment_extents(data, refill->id, from, extents, BATCH), r = count < 0 ? count : 0;
 
@@ -195,27 +196,10 @@ static int record_read(struct data *data, uint64_t id, struct segment_record *re
     return r;
 }
 
-/* The places given whose drive answers, and has room for it above the reserve. */
-static uint32_t places_with_room(struct erasure_set *set, uint32_t places, uint64_t bytes)
-{
-    uint32_t result = 0;
-
-    for (uint32_t left = places & drive_set_online(set->drives); left; left &= left - 1) {
-        unsigned place = (unsigned)__builtin_ctz(left);
-        struct drive_space space;
-
-        if (drive_set_space(set->drives, place, &space) < 0)
-            continue;
-        if (space.free > bytes && space.free - bytes > data_reserve(set->data->reserve, space.total))
-            result |= 1u << place;
-    }
-    return result;
-}
-
 /* 4 and 5. A segment that was removed meanwhile takes the copy along. */
 static int refill_publish(struct refill *refill)
 {
-    struct data *data = refill->set->data;
+    struct data *data = refill->data;
     struct segment_record record;
 
     each_place(refill, file_sync);
@@ -246,17 +230,18 @@ static int refill_run(struct refill *refill)
     return r == 0 && refill->places == 0 ? refill->error : r;
 }
 
-static int segment_refill(struct erasure_set *set, const struct lack *lack, const struct data_pace *pace)
+static int segment_refill(struct data *data, struct erasure_set *set, const struct lack *lack,
+                          const struct data_pace *pace)
 {
-    struct refill refill = {.set = set, .pace = pace, .id = lack->segment};
+    struct refill refill = {.data = data, .set = set, .pace = pace, .id = lack->segment};
     struct segment_record record;
-    int r = record_read(set->data, lack->segment, &record);
+    int r = record_read(data, lack->segment, &record);
 
     if (r == -ENOENT)
         lacks_drop(&set->lacks, lack->segment, lack->places);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    uint32_t wanted = refill.places = places_with_room(set, lack->places, record.live);
+    uint32_t wanted = refill.places = space_with_room(&data->allocators[set->number].space, lack->places, record.live);
     if (wanted == 0)
         return -ENOSPC;
     refill.aside = segment_aside_new(set, lack->segment);
@@ -265,9 +250,8 @@ static int segment_refill(struct erasure_set *set, const struct lack *lack, cons
     r = refill_run(&refill);
     segment_put(&refill.aside);
     files_discard(&refill, r < 0 ? wanted : wanted & ~refill.places);
-    atomic_fetch_add(&set->data->refilled_blobs, r < 0 ? 0 : refill.blobs);
-    atomic_fetch_add(&set->data->refilled_bytes,
-                     r < 0 ? 0 : refill.bytes * (uint64_t)__builtin_popcount(refill.places));
+    atomic_fetch_add(&data->refilled_blobs, r < 0 ? 0 : refill.blobs);
+    atomic_fetch_add(&data->refilled_bytes, r < 0 ? 0 : refill.bytes * (uint64_t)__builtin_popcount(refill.places));
     return r;
 }
 
@@ -281,7 +265,7 @@ int data_refill(struct data *data, struct data_refill_at *at, const struct data_
             at->segment = lack.segment + 1;
             if ((lack.places & drive_set_online(set->drives)) == 0)
                 continue;
-            int r = segment_refill(set, &lack, pace);
+            int r = segment_refill(data, set, &lack, pace);
             return r < 0 ? r : 1;
         }
     }

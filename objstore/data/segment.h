@@ -37,7 +37,7 @@ struct segment {
 
     struct segment *settle_next; /* the chores' lock */
 
-    /* erasure_set.lock */
+    /* the allocator's lock */
     uint64_t size, tail; /* of one that takes reservations */
     uint32_t passed;     /* places that were full, slow or away when it was made */
 

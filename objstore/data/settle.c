@@ -41,7 +41,7 @@ int segment_punch(struct segment *segment, unsigned place, uint64_t begin, uint6
 
 /* The next gaps at or behind *from, up to GAPS_MAX; moves *from on, to size when all are found. Returns how many,
  * ret_end gets the end of the last blob seen. */
-static int gaps_find(struct data *data, uint64_t id, uint64_t size, uint64_t *from, uint64_t *ret_end,
+static int gaps_find(struct index *index, uint64_t id, uint64_t size, uint64_t *from, uint64_t *ret_end,
                      struct range *ret_gaps)
 {
     struct index_txn *txn = NULL;
@@ -49,7 +49,7 @@ static int gaps_find(struct data *data, uint64_t id, uint64_t size, uint64_t *fr
     struct span key, value;
     struct extent_record extent;
     uint64_t at_segment, at;
-    int count = 0, r = index_read_begin(data->index, &txn);
+    int count = 0, r = index_read_begin(index, &txn);
 
     if (r < 0)
         return r;
@@ -106,7 +106,7 @@ static int segment_clear(struct segment *segment, uint64_t size, uint32_t places
 
     *ret_end = 0;
     while (from < size) {
-        int count = gaps_find(segment->set->data, segment->id, size, &from, ret_end, gaps);
+        int count = gaps_find(segment->set->index, segment->id, size, &from, ret_end, gaps);
         if (count < 0)
             return count;
         places = gaps_punch(segment, places, gaps, count);

@@ -194,7 +194,7 @@ static int stripe_prepare(struct stripe *stripe, struct blob_writer *w)
     stripe->columns = shard_columns(stripe->shard);
     size_t need = (size_t)set->n * shard_disk(stripe->shard);
     if (!stripe->buffer) {
-        stripe->pool = need <= SCRAP_SIZE ? set->data->scraps : set->data->stripes;
+        stripe->pool = need <= SCRAP_SIZE ? w->place.data->scraps : w->place.data->stripes;
         stripe->buffer = pool_get(stripe->pool);
     }
     return stripe->buffer ? 0 : -ENOMEM;

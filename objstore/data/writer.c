@@ -58,26 +58,27 @@ static void writer_probe(struct blob_writer *w)
     }
 }
 
-static struct blob_writer *writer_alloc(struct erasure_set *set, uint64_t id, uint64_t length)
+static struct blob_writer *writer_alloc(struct data *data, struct erasure_set *set, uint64_t id, uint64_t length)
 {
     struct blob_writer *w = calloc(1, sizeof(*w));
 
     if (!w)
         return NULL;
-    w->place = (struct blob_place){.data = set->data, .set = set, .id = id, .length = length};
+    w->place = (struct blob_place){.data = data, .set = set, .id = id, .length = length};
     w->enough = drive_set_quorum(set->drives);
     pthread_mutex_init(&w->lock, NULL);
     cond_init(&w->written);
     return w;
 }
 
-int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, struct blob_writer **ret_writer)
+int blob_writer_new_for(struct data *data, size_t number, uint64_t id, uint64_t length, struct blob_writer **ret_writer)
 {
-    struct blob_writer *w = writer_alloc(set, id, length);
+    struct erasure_set *set = &data->sets[number];
+    struct blob_writer *w = writer_alloc(data, set, id, length);
 
     if (!w)
         return -ENOMEM;
-    int r = reservation_new(set, length, extent_length(length, set->k), &w->place.reservation);
+    int r = reservation_new(&data->allocators[number], length, extent_length(length, set->k), &w->place.reservation);
     if (r == 0) {
         w->segment = w->place.reservation->segment;
         w->offset = w->place.reservation->offset;
@@ -94,7 +95,7 @@ int blob_writer_new_for(struct erasure_set *set, uint64_t id, uint64_t length, s
 int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32_t places,
                        struct blob_writer **ret_writer)
 {
-    struct blob_writer *w = writer_alloc(aside->set, pin->id, pin->record.length);
+    struct blob_writer *w = writer_alloc(pin->data, aside->set, pin->id, pin->record.length);
 
     if (!w)
         return -ENOMEM;
@@ -115,7 +116,7 @@ static size_t set_choose(struct data *data, uint64_t id)
     if (data->set_count == 1)
         return 0;
     for (size_t i = 0; i < data->set_count; i++)
-        sum += free_mib[i] = set_free(&data->sets[i]) >> 20;
+        sum += free_mib[i] = allocator_space(&data->allocators[i]) >> 20;
     uint64_t draw = sum > 0 ? xxh3(&id, sizeof(id), 0) % sum : 0;
     for (size_t i = 0; i < data->set_count; i++) {
         if (draw < free_mib[i])
@@ -132,8 +133,7 @@ static int writer_place(struct data *data, uint64_t id, uint64_t length, struct 
     int result = CAIRN_EQUORUM;
 
     for (size_t i = 0; i < data->set_count; i++) {
-        struct erasure_set *set = &data->sets[(first + i) % data->set_count];
-        int r = blob_writer_new_for(set, id, length, ret_writer);
+        int r = blob_writer_new_for(data, (first + i) % data->set_count, id, length, ret_writer);
 
         if (r != -ENOSPC && r != CAIRN_EQUORUM)
             return r;
