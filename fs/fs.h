@@ -84,7 +84,7 @@ bool fs_knows(struct fs *fs, const struct inode *inode);
 /* A look at the server has been answered. The inode's lock is held. */
 void fs_learn(struct fs *fs, struct inode *inode, const struct posix_attr *attr, uint64_t since);
 
-/* ---- compounds: a pool, so that their buffers are used again ---- */
+/* ---- calls.c: compounds in a pool, so that their buffers are used again ---- */
 int calls_new(struct fs *fs, struct calls **ret_calls);
 void calls_free(struct calls **calls);
 /* A call, begun; NULL when memory is short. */

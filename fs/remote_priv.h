@@ -1,6 +1,7 @@
 /*
  * Remote's parts: session.c opens, renews and reclaims the session; slots.c gives slots and knows the open handles;
- * attempt.c sends a request until it is answered: remote.c's compounds, bulk.c's bytes; push.c follows the stream.
+ * attempt.c sends a request until it is answered: remote.c's compounds, bulk.c's bytes; transfer.c is one request over
+ * HTTP; push.c follows the stream.
  *
  * Locks, in this order: renewing (one thread mends the session, others wait for it), then lock (everything else; never
  * held across a request).
@@ -82,7 +83,7 @@ void session_close(struct remote *remote);
 int session_mend(struct remote *remote, uint16_t status, uint64_t epoch);
 void *session_heartbeat(void *remote);
 
-/* ---- attempt.c: one request, and the loop around it ---- */
+/* ---- attempt.c: a request until it is answered ---- */
 
 /* One try under that session and slot: sends, and reads the reply. 0 with *ret_status, what the reply says of the
  * session (0: all is well, this is the answer); or an error of remote_transfer's. */
@@ -92,6 +93,9 @@ typedef int attempt_once(void *arg, const struct session *session, const struct 
  * when it may have run in the one that is gone (-EIO). 0; -EINTR, -EIO (the soft deadline), -ESTALE, or the error that
  * trying again is of no use for. */
 int attempt_until_answered(struct remote *remote, attempt_once *once, void *arg, struct slot *slot, bool fragile);
+
+/* ---- transfer.c: one request over HTTP ---- */
+
 /* An HTTP status other than 2xx as an error: -EACCES, -ENXIO (404), -EAGAIN for one that may pass,
  * -EPROTO. */
 int response_error(const struct s3_response *response);
