@@ -153,7 +153,7 @@ struct writing {
     struct posix_stream stream;
     struct span bytes;
     struct s3_response response;
-    uint64_t instance;
+    struct remote_stamp stamp;
     struct posix_result result;
 };
 
@@ -170,7 +170,7 @@ static int write_once(void *arg, const struct session *session, const struct slo
     struct span results;
     if (posix_reply_decode(buf_span(&w->response.body), &reply, &results) < 0)
         return -EPROTO;
-    w->instance = reply.instance;
+    w->stamp = (struct remote_stamp){reply.instance, reply.commit};
     *ret_status = reply.status;
     if (reply.status != 0)
         return 0;
@@ -200,7 +200,7 @@ int remote_write(struct remote *remote, uint64_t ino, uint64_t off, const void *
     if (r == 0)
         r = posix_status_code(writing.result.status);
     if (r == 0)
-        *ret_written = (struct remote_written){writing.result.value, writing.instance, writing.result.attr};
+        *ret_written = (struct remote_written){writing.result.value, writing.stamp, writing.result.attr};
     s3_response_release(&writing.response);
     return r;
 }

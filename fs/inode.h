@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "fs/nameset.h"
+#include "fs/remote.h"
 #include "server/wire/posix.h"
 
 struct name;
@@ -20,10 +21,10 @@ struct wfile;
 
 /* Changes of a file, or of the names in a directory, that the server has answered and not called durable. */
 struct unsynced {
-    uint64_t instance; /* the life of the server that answered the last; 0: there are none */
-    uint64_t version;  /* of the inode after it … */
-    int64_t ctime;     /* … which tells of a change of attributes */
-    bool lost;         /* an earlier one did not outlive its server */
+    struct remote_stamp stamp; /* of the last; instance 0: there are none */
+    uint64_t version;          /* of the inode after it … */
+    int64_t ctime;             /* … which tells of a change of attributes */
+    bool lost;                 /* an earlier one did not outlive its server */
 };
 
 struct inode {

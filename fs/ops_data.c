@@ -157,7 +157,7 @@ static int write_stream(struct fs *fs, struct inode *inode, uint64_t off, struct
     *ret_attr = written.attr;
     if (!durable) {
         pthread_mutex_lock(&inode->lock);
-        unsynced_add(inode, written.instance, &written.attr);
+        unsynced_add(fs, inode, written.stamp, &written.attr);
         pthread_mutex_unlock(&inode->lock);
     }
     return 0;

@@ -145,7 +145,7 @@ static int open_file(struct request *r, struct handle *h, struct fuse_file_info 
     bool news = !kernel_knows(inode, &before);
     fi->keep_cache = pages_are_current(r->fs, inode, &before, r->since);
     if (truncate) {
-        unsynced_add(inode, r->call->instance, &attr);
+        unsynced_add(r->fs, inode, r->call->stamp, &attr);
         fs_own_change(r->fs, inode, &attr, 1, r->since);
     } else {
         fs_learn(r->fs, inode, &attr, r->since);
@@ -201,7 +201,7 @@ static int create_file(struct request *r, struct handle *h, const struct posix_o
     pthread_mutex_lock(&h->inode->lock);
     h->inode->no_capability = h->inode->young = true;
     h->inode->pages = result.attr.version;
-    unsynced_add(h->inode, r->call->instance, &result.attr);
+    unsynced_add(r->fs, h->inode, r->call->stamp, &result.attr);
     pthread_mutex_unlock(&h->inode->lock);
     *ret_attr = result.attr;
     return 0;

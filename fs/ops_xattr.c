@@ -120,7 +120,7 @@ static void change(fuse_req_t req, const char *name, struct posix_op *op, fuse_i
     struct inode *inode = error == 0 ? inode_find(r.fs->inodes, op->ino) : NULL;
     if (inode) {
         pthread_mutex_lock(&inode->lock);
-        unsynced_add(inode, r.call->instance, &result.attr);
+        unsynced_add(r.fs, inode, r.call->stamp, &result.attr);
         fs_own_change(r.fs, inode, &result.attr, 0, r.since);
         inode->no_capability = inode->no_capability && strcmp(name, PRIVILEGES_CAPABILITY) != 0;
         pthread_mutex_unlock(&inode->lock);

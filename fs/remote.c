@@ -72,7 +72,7 @@ static int send_once(void *arg, const struct session *session, const struct slot
     struct posix_reply reply;
     if (posix_reply_decode(buf_span(&call->response.body), &reply, &call->results) < 0 || !is_answered(call))
         return -EPROTO;
-    call->instance = reply.instance;
+    call->stamp = (struct remote_stamp){reply.instance, reply.commit};
     *ret_status = reply.status;
     return 0;
 }

@@ -31,7 +31,8 @@ struct remote_event {
     uint64_t ino, dir, version;
     struct span name;
 };
-/* Called from push's own thread; it may call into the kernel (notify), and must not call remote_call. */
+/* Called from push's own thread, or (ALL, after a restart of the server) from one that waits for an answer: it must
+ * neither call remote_call nor into the kernel. */
 typedef void remote_on_event(const struct remote_event *event, void *arg);
 
 struct remote_options {
@@ -55,6 +56,22 @@ void remote_close(struct remote **remote);
 /* Whether push is connected, so that what is cached is known to be current. Any thread, does not block. */
 bool remote_push_connected(struct remote *remote);
 
+/* ---- changes that were answered before they were durable ---- */
+
+/* When a change ran. Of one instance those of a later commit ran later. */
+struct remote_stamp {
+    uint64_t instance; /* which life of the server: another after a restart, or a commit it had to give up; 0: none */
+    uint64_t commit;
+};
+enum remote_fate {
+    REMOTE_PENDING, /* that life goes on, as far as is known: it is durable, or will be */
+    REMOTE_DURABLE, /* it has outlived its server */
+    REMOTE_LOST,
+    REMOTE_UNKNOWN /* a life too long ago, or of a session that has expired */
+};
+/* Any thread, does not block. */
+enum remote_fate remote_fate(struct remote *remote, struct remote_stamp stamp);
+
 /* ---- compounds ---- */
 
 /* One compound being built, sent and read. Embedded; one thread; used again and again. */
@@ -65,8 +82,7 @@ struct remote_call {
     struct span results; /* not read yet */
     int highest;         /* class of the operations in it */
     int failed;          /* first error of remote_add */
-    uint64_t
-        instance; /* which life of the server answered: another number after a restart, or a commit it had to give up */
+    struct remote_stamp stamp;
 };
 
 void remote_call_begin(struct remote *remote, struct remote_call *call);
@@ -97,8 +113,8 @@ uint64_t remote_handle(struct remote *remote);
 ptrdiff_t remote_read(struct remote *remote, uint64_t ino, uint64_t off, void *ret_bytes, size_t len,
                       uint64_t *ret_version, uint64_t *ret_size);
 struct remote_written {
-    uint64_t off;           /* where the bytes are */
-    uint64_t instance;      /* which life of the server answered */
+    uint64_t off; /* where the bytes are */
+    struct remote_stamp stamp;
     struct posix_attr attr; /* of the file then */
 };
 /* Writes all len bytes at off (POSIX_OFF_END: at the end); exactly once. durable: on stable storage before it returns.

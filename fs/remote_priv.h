@@ -27,6 +27,13 @@ struct session {
     uint64_t epoch; /* counts sessions of this mount: tells whether another thread has renewed it */
 };
 
+/* Lives of the server whose end is known: what this session had changed by the commit survived has survived, the rest
+ * is lost. A change from before the oldest of them that has not been synced since is taken for lost if in doubt. */
+enum { LIVES = 64 };
+struct life {
+    uint64_t instance, survived;
+};
+
 struct remote {
     struct s3_client *client;
     struct span path; /* of requests: "/bucket" or "/" */
@@ -48,6 +55,9 @@ struct remote {
     uint64_t slots_free;                         /* lock: a bit for each */
     struct open_handle *handles[HANDLE_BUCKETS]; /* lock */
     uint64_t events_seen;                        /* lock: push's sequence */
+    uint64_t instance;                           /* lock: the life of the server that the session is in */
+    struct life lives[LIVES];                    /* lock: those before it, a ring */
+    size_t lives_ended;                          /* lock: how many so far */
     atomic_uint_fast64_t next_handle;
 
     pthread_t heartbeat, push;

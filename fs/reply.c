@@ -120,7 +120,7 @@ static void note_unsynced(struct request *r, const struct posix_attr *attr)
     if (!inode)
         return;
     pthread_mutex_lock(&inode->lock);
-    unsynced_add(inode, r->call->instance, attr);
+    unsynced_add(r->fs, inode, r->call->stamp, attr);
     pthread_mutex_unlock(&inode->lock);
     inode_put(r->fs->inodes, &inode);
 }

@@ -4,8 +4,11 @@
  * state       how it is noticed                 what is done
  * open        -                                 heartbeats each third of the lease
  * restarted   a reply of EREMCHG                every open handle is claimed again, then the request is repeated as it
- * was expired     a reply of ESTALE to a compound   a new session is opened, the handles are claimed in it, caches are
- * told ALL closed      -                                 the server forgets all of it at once
+ *             (or a commit has failed)          was; what the server has not kept of our changes is noted; caches are
+ *                                               told ALL
+ * expired     a reply of ESTALE to a compound   a new session is opened, the handles are claimed in it, caches are told
+ *                                               ALL
+ * closed      -                                 the server forgets all of it at once
  */
 #include <stdlib.h>
 #include <time.h>
@@ -25,9 +28,9 @@ struct session session_current(struct remote *remote)
 }
 
 /* One operation of class SESSION, alone in its compound. 0, an errno of transport, or the reply's or the operation's.
- */
+ * ret_instance may be NULL. */
 static int session_call(struct remote *remote, const struct session *session, const struct posix_op *op,
-                        struct s3_response *response, struct posix_result *ret_result)
+                        struct s3_response *response, struct posix_result *ret_result, uint64_t *ret_instance)
 {
     struct posix_request header = {.generation = session->generation, .slot = POSIX_SLOT_NONE};
     memcpy(header.session, session->id, sizeof header.session);
@@ -47,6 +50,8 @@ static int session_call(struct remote *remote, const struct session *session, co
         return posix_status_code(reply.status);
     if (posix_result_next(&results, ret_result) != 1 || ret_result->code != op->code)
         return -EPROTO;
+    if (ret_instance)
+        *ret_instance = reply.instance;
     return posix_status_code(ret_result->status);
 }
 
@@ -65,13 +70,15 @@ static int session_begin(struct remote *remote)
     struct posix_op op = {.code = POSIX_SESSION_OPEN, .name = span_cstr(remote->name), .count = remote->lease_ms};
     struct s3_response response = S3_RESPONSE_INIT;
     struct posix_result result;
-    int r = session_call(remote, &fresh, &op, &response, &result);
+    uint64_t instance;
+    int r = session_call(remote, &fresh, &op, &response, &result, &instance);
     if (r == 0) {
         fresh.generation = result.value;
         pthread_mutex_lock(&remote->lock);
         remote->session = fresh;
         remote->lease_ms = lease_of(result.count);
         remote->events_seen = result.events;
+        remote->instance = instance;
         memset(remote->slot_sequence, 0, sizeof remote->slot_sequence);
         pthread_mutex_unlock(&remote->lock);
     }
@@ -92,6 +99,41 @@ int session_open(struct remote *remote, uint64_t stale_epoch)
     return r;
 }
 
+/* ---- lives of the server ---- */
+
+/* The session goes on in another life of the server: what it had changed by the commit survived has outlived the last
+ * one. */
+static void life_begin(struct remote *remote, uint64_t instance, uint64_t survived)
+{
+    pthread_mutex_lock(&remote->lock);
+    bool other = remote->instance != instance;
+    if (other)
+        remote->lives[remote->lives_ended++ % LIVES] = (struct life){remote->instance, survived};
+    remote->instance = instance;
+    pthread_mutex_unlock(&remote->lock);
+    if (other && remote->on_event)
+        remote->on_event(&(struct remote_event){.kind = POSIX_FRAME_ALL}, remote->on_event_arg);
+}
+
+/* The lock is held. */
+static enum remote_fate fate_by_record(const struct remote *remote, struct remote_stamp stamp)
+{
+    for (size_t i = 0; i < LIVES && i < remote->lives_ended; i++)
+        if (remote->lives[i].instance == stamp.instance)
+            return stamp.commit <= remote->lives[i].survived ? REMOTE_DURABLE : REMOTE_LOST;
+    return REMOTE_UNKNOWN;
+}
+
+enum remote_fate remote_fate(struct remote *remote, struct remote_stamp stamp)
+{
+    pthread_mutex_lock(&remote->lock);
+    enum remote_fate fate = stamp.instance == remote->instance ? REMOTE_PENDING : fate_by_record(remote, stamp);
+    pthread_mutex_unlock(&remote->lock);
+    return fate;
+}
+
+/* ---- claiming again ---- */
+
 /* Lost handles stay in our table: what is done with them answers ESTALE, and RELEASE takes them off. */
 static int reclaim_page(struct remote *remote, const struct session *session, const struct open_handle *handles,
                         size_t count, bool last)
@@ -103,12 +145,16 @@ static int reclaim_page(struct remote *remote, const struct session *session, co
         .code = POSIX_SESSION_RECLAIM, .flags = last ? POSIX_RECLAIM_DONE : 0, .data = buf_span(&list)};
     struct s3_response response = S3_RESPONSE_INIT;
     struct posix_result result;
-    int r = list.failed ? list.failed : session_call(remote, session, &op, &response, &result);
+    uint64_t instance;
+    int r = list.failed ? list.failed : session_call(remote, session, &op, &response, &result, &instance);
+    if (r == 0)
+        life_begin(remote, instance, result.value);
     s3_response_release(&response);
     buf_release(&list);
     return r;
 }
 
+/* The last list is a request of its own, and none of our changes runs before it: so what is lost is known by then. */
 int session_reclaim(struct remote *remote)
 {
     struct open_handle *page = malloc(RECLAIM_PAGE * sizeof *page);
@@ -119,8 +165,10 @@ int session_reclaim(struct remote *remote)
     int r = 0;
     do {
         count = handle_list(remote, &at, page, RECLAIM_PAGE);
-        r = reclaim_page(remote, &session, page, count, count == 0);
+        r = reclaim_page(remote, &session, page, count, false);
     } while (r == 0 && count > 0);
+    if (r == 0)
+        r = reclaim_page(remote, &session, NULL, 0, true);
     free(page);
     return r;
 }
@@ -147,7 +195,7 @@ void session_close(struct remote *remote)
     struct posix_op op = {.code = POSIX_SESSION_CLOSE};
     struct s3_response response = S3_RESPONSE_INIT;
     struct posix_result result;
-    session_call(remote, &session, &op, &response, &result); /* a server that is gone lets the lease run out */
+    session_call(remote, &session, &op, &response, &result, NULL); /* a server that is gone lets the lease run out */
     s3_response_release(&response);
 }
 
@@ -157,7 +205,7 @@ static void heartbeat_once(struct remote *remote)
     struct posix_op op = {.code = POSIX_SESSION_HEARTBEAT};
     struct s3_response response = S3_RESPONSE_INIT;
     struct posix_result result;
-    int r = session_call(remote, &session, &op, &response, &result);
+    int r = session_call(remote, &session, &op, &response, &result, NULL);
     if (r == -EREMCHG || r == -ESTALE)
         session_mend(remote, posix_status(r), session.epoch); /* else the next beat, or request, tries again */
     s3_response_release(&response);

@@ -13,7 +13,7 @@ static int read_tail(struct remote_call *call, struct upload_tail *tail)
 {
     struct posix_result result;
 
-    tail->instance = call->instance;
+    tail->stamp = call->stamp;
     if (tail->op) {
         tail->error = remote_next(call, &result);
         result.data = SPAN_EMPTY;
@@ -58,7 +58,7 @@ static int send_compound(struct fs *fs, uint64_t ino, struct upload *u, struct u
     if (tail)
         add_tail(call, tail);
     int r = remote_send(call);
-    u->instance = call->instance;
+    u->stamp = call->stamp;
     if (r == 0)
         r = read_writes(call, u);
     if (r == 0 && tail) {
@@ -77,7 +77,7 @@ static int send_stream(struct fs *fs, uint64_t ino, struct upload *u)
     int r = remote_write(fs->remote, ino, e->off, e->slot + e->start, e->len, false, &written);
 
     u->attr = written.attr;
-    u->instance = written.instance;
+    u->stamp = written.stamp;
     u->stored = r == 0;
     return r;
 }

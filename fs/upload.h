@@ -12,17 +12,17 @@ struct upload_tail {
     const struct posix_op *op;   /* may be NULL */
     struct posix_result *result; /* op's; may be NULL without op */
     bool durable;
-    int error;         /* op's own error: what went before it stands */
-    uint64_t instance; /* which life of the server has run op */
+    int error;                 /* op's own error: what went before it stands */
+    struct remote_stamp stamp; /* when it ran */
 };
 
 struct upload {
-    struct batch batch;       /* may be empty */
-    bool last;                /* nothing else is to be sent: set and tail may go along */
-    struct posix_op set;      /* a SETATTR behind the bytes; valid 0: none */
-    struct upload_tail *tail; /* may be NULL */
-    uint64_t since;           /* changes_now() when it was taken */
-    uint64_t instance;        /* which life of the server has stored it */
+    struct batch batch;        /* may be empty */
+    bool last;                 /* nothing else is to be sent: set and tail may go along */
+    struct posix_op set;       /* a SETATTR behind the bytes; valid 0: none */
+    struct upload_tail *tail;  /* may be NULL */
+    uint64_t since;            /* changes_now() when it was taken */
+    struct remote_stamp stamp; /* when it was stored */
 
     struct posix_attr attr; /* after it */
     size_t stored;          /* changes of the contents that were made */

@@ -91,7 +91,7 @@ static void finish(struct writeback *wb, struct wfile *f, const struct upload *u
     if (error < 0 && error != -EINTR)
         wfile_error(f, error);
     if (error == 0)
-        unsynced_add(f->inode, u->instance, &u->attr);
+        unsynced_add(fs, f->inode, u->stamp, &u->attr);
     if (error == 0 && u->set.valid && wfile_idle(f))
         notify_attributes(fs->notify, f->inode->ino); /* blocks were a guess while it was dirty */
     pthread_cond_broadcast(&f->changed);

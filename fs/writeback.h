@@ -30,10 +30,9 @@ int writeback_write(struct fs *fs, struct inode *inode, uint64_t off, const char
  * without op. */
 int writeback_flush(struct fs *fs, struct inode *inode, const struct posix_op *op, bool durable,
                     struct posix_result *ret_result);
-/* A change of the inode, or of the names in it, was answered, not durable, in that life of the server, and left the
- * inode so; its lock is held. A durable flush that finds a change lost with its server answers -EIO. writeback_flush
- * calls it itself. */
-void unsynced_add(struct inode *inode, uint64_t instance, const struct posix_attr *attr);
+/* A change of the inode, or of the names in it, was answered, not durable, and left the inode so; its lock is held. A
+ * durable flush that finds a change lost with its server answers -EIO. writeback_flush calls it itself. */
+void unsynced_add(struct fs *fs, struct inode *inode, struct remote_stamp stamp, const struct posix_attr *attr);
 /* Whether there is anything to flush. */
 bool writeback_dirty(struct inode *inode);
 

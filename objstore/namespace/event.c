@@ -5,6 +5,7 @@
 /* What one mutation changed. Owned by the mutation, then by the index until it is told or dropped. */
 struct changes {
     struct ns *ns;
+    uint64_t mark;     /* the index's, when the mutation had run */
     struct buf events; /* struct ns_event, each followed by its name */
     struct buf reaped; /* uint64_t ino */
 };
@@ -139,10 +140,22 @@ static void changes_forget(struct changes *changes)
     changes_free(changes);
 }
 
+static void tell_lost(struct subscriber *subscriber)
+{
+    static const struct ns_event lost = {.kind = NS_EVENT_LOST};
+    pthread_mutex_lock(&subscriber->lock);
+    if (subscriber->fn)
+        subscriber->fn(&lost, subscriber->arg);
+    pthread_mutex_unlock(&subscriber->lock);
+}
+
+/* By a failed commit; or before anybody was answered: the mutation failed, or runs again. */
 static void changes_dropped(void *arg)
 {
     struct changes *changes = arg;
     struct subscriber *subscriber = &changes->ns->subscriber;
+    if (index_mark(changes->ns->index) != changes->mark)
+        tell_lost(subscriber);
     changes_forget(changes);
     attached_add(subscriber, -1);
 }
@@ -158,6 +171,7 @@ int changes_attach(struct ns_txn *txn)
 {
     if (!txn->changes)
         return 0;
+    txn->changes->mark = index_mark(txn->ns->index);
     attached_add(&txn->ns->subscriber, 1);
     int r = index_on_commit(txn->index, changes_tell, changes_dropped, txn->changes);
     if (r < 0)

@@ -363,7 +363,8 @@ int ns_reap_orphans(struct ns *ns);
 enum ns_event_kind {
     NS_EVENT_ENTRY, /* the entry name of directory dir came, went or now names another inode */
     NS_EVENT_DATA,  /* contents (and attributes) of ino changed */
-    NS_EVENT_ATTR   /* attributes of ino changed */
+    NS_EVENT_ATTR,  /* attributes of ino changed */
+    NS_EVENT_LOST   /* a commit has failed: changes that were told of as applied, anybody's, are taken back */
 };
 struct ns_event {
     enum ns_event_kind kind;
@@ -374,8 +375,8 @@ struct ns_event {
 };
 /* Who made this mutation: a session leaves out its own events. */
 void ns_txn_set_origin(struct ns_txn *txn, uint64_t origin);
-/* fn is called on the writer's thread for every change once it is visible; it must be quick and must not call back. One
- * subscriber. */
+/* fn is called on the writer's thread for every change once it is visible, or LOST when it was taken back; it must be
+ * quick and must not call back. One subscriber. */
 void ns_subscribe(struct ns *ns, void (*fn)(const struct ns_event *event, void *arg), void *arg);
 
 /* ================================================================ space */

@@ -87,8 +87,11 @@ static int run_all(struct compound *c)
 {
     c->current = 0;
     c->flush = false;
-    posix_reply_begin(c->reply,
-                      &(struct posix_reply){.instance = posix_instance(c->posix), .sequence = c->head.sequence});
+    posix_reply_begin(
+        c->reply,
+        &(struct posix_reply){.instance = posix_instance(c->posix),
+                              .sequence = c->head.sequence,
+                              .commit = c->class == POSIX_CHANGES ? index_txn_sequence(ns_txn_index(c->txn)) : 0});
     for (c->at = 0; c->at < c->count; c->at++) {
         c->op = &c->ops[c->at];
         int rc = run_one(c);
@@ -122,7 +125,8 @@ static int forget_run(struct compound *c)
     return 0;
 }
 
-/* The compound ran before: its reply again, and its handles if this process does not have them. */
+/* The compound ran before: its reply again, and its handles if this process does not have them. It may have run in the
+ * batch that is open still: the instance is the present one here, not later, and an FSYNC is waited for as at first. */
 static int replay(struct compound *c, const struct stored_reply *stored)
 {
     size_t count = stored->handles.len / sizeof(struct handle_record);
@@ -135,12 +139,16 @@ static int replay(struct compound *c, const struct stored_reply *stored)
         if (ns_hold(c->txn, hold.ino) == 0)
             c->holds[c->hold_count++] = hold;
     }
+    c->flush = false;
+    for (size_t i = 0; i < c->count; i++)
+        c->flush |= c->ops[i].code == POSIX_FSYNC;
     struct posix_reply head;
     struct span results;
     if (rc == 0 && posix_reply_decode(buf_span(c->reply), &head, &results) < 0)
         return CAIRN_ECORRUPT;
     c->ran = rc == 0 ? head.count : 0;
-    c->replayed = true;
+    posix_reply_set_instance(c->reply, posix_instance(c->posix));
+    posix_reply_set_replayed(c->reply);
     return rc;
 }
 
@@ -150,12 +158,13 @@ static int change(struct ns_txn *txn, void *arg)
     struct stored_reply stored;
 
     c->txn = txn;
-    c->replayed = false;
     int rc = forget_run(c);
     if (rc < 0)
         return rc;
     if (c->session->state == SESSION_ENDED)
         return CAIRN_ESESSION;
+    if (posix_session_is_behind(c->posix, c->session))
+        return -EREMCHG;
     rc = posix_reply_get(txn, c->session, c->head.slot, &stored);
     if (rc == 0 && stored.sequence == c->head.sequence)
         return replay(c, &stored);
@@ -286,10 +295,6 @@ static int run_admitted(struct compound *c)
     int rc = run_in_transaction(c);
     if (rc == 0 && c->flush)
         rc = flush(c, mark);
-    if (rc == 0 && c->replayed) {
-        posix_reply_set_instance(c->reply, posix_instance(c->posix));
-        posix_reply_set_replayed(c->reply);
-    }
     return rc == 0 ? c->reply->failed : rc;
 }
 

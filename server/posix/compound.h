@@ -35,7 +35,6 @@ struct compound {
     uint64_t current; /* POSIX_INO_CURRENT's, 0: none yet */
     size_t ran;       /* operations, the failed one included */
     bool flush;       /* an FSYNC was reached */
-    bool replayed;
     struct buf *reply;
     struct handle_record *holds; /* taken by ns_hold in this run; handle_count places */
     size_t hold_count;

@@ -37,7 +37,8 @@ struct session {
     char access_key[ACCESS_KEY_MAX + 1];
     char name[POSIX_NAME_MAX + 1];
 
-    _Atomic int state; /* enum session_state; changes under posix.lock */
+    _Atomic int state;     /* enum session_state; changes under posix.lock */
+    _Atomic uint64_t mark; /* the index's: a commit that failed since took back what the client was told */
 
     /* posix.lock */
     struct session *next;
@@ -67,6 +68,8 @@ struct posix {
     struct session *table[SESSION_SLOTS];
     uint32_t count;
     atomic_bool reaped; /* orphans of a former life have been let go */
+    uint64_t
+        reaped_mark; /* the index's before that: those whose letting go a failed commit took back are let go again */
     bool stop;
     pthread_t keeper;
     bool running;
@@ -80,8 +83,8 @@ struct posix_caller {
 
 /* ---- session.c: the table ---- */
 
-/* The session, with a reference; its lease begins anew. reclaiming: also one that has to reclaim first.
- * CAIRN_ESESSION, -EACCES, -EREMCHG. */
+/* The session, with a reference; its lease begins anew. reclaiming: also one that has to reclaim first, because the
+ * server is new or a commit has failed. CAIRN_ESESSION, -EACCES, -EREMCHG. */
 int posix_session_get(struct posix *posix, const uint8_t id[POSIX_SESSION_ID], uint64_t generation,
                       const struct posix_caller *caller, bool reclaiming, struct session **ret_session);
 /* Likewise for SESSION_OPEN, which does not know the generation. */
@@ -95,12 +98,15 @@ int posix_session_add(struct posix *posix, const struct session_record_parts *pa
 /* Takes the session out of the table: no request finds it, no change of it runs any more; then forgets its records and
  * handles. */
 void posix_session_end(struct posix *posix, struct session *session);
-/* The session is as new again after SESSION_RECLAIM. */
-void posix_session_reclaimed(struct posix *posix, struct session *session);
+/* The session is as new again after SESSION_RECLAIM. mark: the index's from before its snapshot. */
+void posix_session_reclaimed(struct posix *posix, struct session *session, uint64_t mark);
+/* Whether it has to reclaim first. */
+bool posix_session_is_behind(const struct posix *posix, const struct session *session);
 /* Ends every session whose lease is over, and lets go of orphans once none has to reclaim any more. What the keeper's
  * thread does each half second. */
 void posix_sessions_tend(struct posix *posix);
-/* The process did not run for so long: heartbeats of that time could not be heard, so every lease lasts longer by it. */
+/* The process did not run for so long: heartbeats of that time could not be heard, so every lease lasts longer by it.
+ */
 void posix_sessions_excuse(struct posix *posix, int64_t ns);
 int posix_keeper_start(struct posix *posix);
 void posix_keeper_stop(struct posix *posix);
@@ -146,6 +152,9 @@ int posix_reply_get(struct ns_txn *txn, const struct session *session, uint16_t 
 int posix_reply_put(struct ns_txn *txn, const struct session *session, uint16_t slot, const struct stored_reply *stored,
                     struct buf *scratch);
 size_t posix_reply_room(size_t handles, size_t reply);
+/* In a snapshot: the last commit that holds a change of the session's (struct posix_reply); its changes of a later one
+ * are lost. 0 when that can't be told: what the snapshot shows is not on a write quorum. CAIRN_ECORRUPT … */
+int posix_reply_survived(struct posix *posix, struct ns_txn *txn, const struct session *session, uint64_t *ret_commit);
 
 /* ---- compound.c, data.c, session_ops.c ---- */
 

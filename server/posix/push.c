@@ -62,10 +62,21 @@ static bool nobody_cares(struct push *push, uint64_t origin)
     return count == 0 || (count == 1 && atomic_load(&push->only) == origin);
 }
 
+/* "Everything", also to who has made the changes: it was told of them when they were applied. */
+static void on_lost(struct push *push)
+{
+    pthread_mutex_lock(&push->queue_lock);
+    push->overflowed = true;
+    pthread_cond_signal(&push->wake);
+    pthread_mutex_unlock(&push->queue_lock);
+}
+
 static void on_event(const struct ns_event *event, void *arg)
 {
     struct push *push = arg;
-    if (nobody_cares(push, event->origin))
+    if (event->kind == NS_EVENT_LOST)
+        on_lost(push);
+    if (event->kind == NS_EVENT_LOST || nobody_cares(push, event->origin))
         return;
     struct queued head = {event->origin, event->ino, event->dir, frame_kinds[event->kind], (uint32_t)event->name.len};
     pthread_mutex_lock(&push->queue_lock);

@@ -173,3 +173,30 @@ size_t posix_reply_room(size_t handles, size_t reply)
 {
     return sizeof(struct reply_record) + handles * sizeof(struct handle_record) + reply;
 }
+
+static int reply_commit(struct ns_txn *txn, const struct session *session, uint16_t slot, uint64_t *ret_commit)
+{
+    struct stored_reply stored;
+    struct posix_reply head;
+    struct span results;
+    int rc = posix_reply_get(txn, session, slot, &stored);
+    if (rc == 0 && posix_reply_decode(stored.reply, &head, &results) < 0)
+        rc = CAIRN_ECORRUPT;
+    *ret_commit = rc == 0 ? head.commit : 0;
+    return rc == -ENOENT ? 0 : rc;
+}
+
+int posix_reply_survived(struct posix *posix, struct ns_txn *txn, const struct session *session, uint64_t *ret_commit)
+{
+    struct index_stats stats;
+    uint64_t commit;
+    int rc = 0;
+    index_stats(posix->index, &stats);
+    *ret_commit = 0;
+    for (uint16_t slot = 0; slot < POSIX_SLOTS && stats.writable && rc == 0; slot++) {
+        rc = reply_commit(txn, session, slot, &commit);
+        if (commit > *ret_commit)
+            *ret_commit = commit;
+    }
+    return rc;
+}

@@ -41,13 +41,19 @@ static bool is_owner(const struct session *session, const struct posix_caller *c
 
 /* ================================================================ references */
 
-static int check(const struct session *session, uint64_t generation, const struct posix_caller *caller, bool reclaiming)
+bool posix_session_is_behind(const struct posix *posix, const struct session *session)
+{
+    return session->state == SESSION_ADOPTED || session->mark != index_mark(posix->index);
+}
+
+static int check(const struct posix *posix, const struct session *session, uint64_t generation,
+                 const struct posix_caller *caller, bool reclaiming)
 {
     if (!session || session->generation != generation)
         return CAIRN_ESESSION;
     if (!is_owner(session, caller))
         return -EACCES;
-    return session->state == SESSION_ADOPTED && !reclaiming ? -EREMCHG : 0;
+    return !reclaiming && posix_session_is_behind(posix, session) ? -EREMCHG : 0;
 }
 
 int posix_session_get(struct posix *posix, const uint8_t id[POSIX_SESSION_ID], uint64_t generation,
@@ -55,7 +61,7 @@ int posix_session_get(struct posix *posix, const uint8_t id[POSIX_SESSION_ID], u
 {
     pthread_mutex_lock(&posix->lock);
     struct session *session = find(posix, id);
-    int rc = check(session, generation, caller, reclaiming);
+    int rc = check(posix, session, generation, caller, reclaiming);
     if (rc == 0) {
         session->refs++;
         session->deadline = clock_mono_ns() + session->lease_ns;
@@ -127,6 +133,7 @@ int posix_session_add(struct posix *posix, const struct session_record_parts *pa
     struct session *session = session_new(parts, state);
     if (!session)
         return -ENOMEM;
+    session->mark = index_mark(posix->index);
     pthread_mutex_lock(&posix->lock);
     bool full = posix->count >= posix->options.sessions_max && state == SESSION_LIVE;
     if (!full) {
@@ -185,9 +192,10 @@ void posix_session_end(struct posix *posix, struct session *session)
         bury(posix, session);
 }
 
-void posix_session_reclaimed(struct posix *posix, struct session *session)
+void posix_session_reclaimed(struct posix *posix, struct session *session, uint64_t mark)
 {
     pthread_mutex_lock(&posix->lock);
+    session->mark = mark;
     if (session->state == SESSION_ADOPTED)
         session->state = SESSION_LIVE;
     pthread_cond_signal(&posix->wake);
@@ -211,6 +219,7 @@ static struct session *take_expired(struct posix *posix, int64_t now, bool *ret_
 
 void posix_sessions_tend(struct posix *posix)
 {
+    uint64_t mark = index_mark(posix->index);
     struct session *session;
     bool adopted;
     do {
@@ -220,8 +229,10 @@ void posix_sessions_tend(struct posix *posix)
         if (session)
             bury(posix, session);
     } while (session);
-    if (!adopted && !posix->reaped)
+    if (!adopted && (!posix->reaped || posix->reaped_mark != mark)) {
         posix->reaped = ns_reap_orphans(posix->ns) == 0;
+        posix->reaped_mark = mark;
+    }
 }
 
 void posix_sessions_excuse(struct posix *posix, int64_t ns)

@@ -126,17 +126,20 @@ static int session_reclaim(struct compound *c, struct posix_result *result)
     int rc = posix_session_get(c->posix, c->head.session, c->head.generation, c->caller, true, &c->session);
     if (rc < 0)
         return rc;
+    uint64_t mark = index_mark(c->posix->index);
     http_seat_leave();
     rc = ns_view_begin(c->posix->ns, &c->txn);
     http_seat_take();
     if (rc < 0)
         return rc;
-    rc = reclaim_all(c);
+    rc = posix_reply_survived(c->posix, c->txn, c->session, &result->value);
+    if (rc == 0)
+        rc = reclaim_all(c);
     ns_view_end(&c->txn);
     for (size_t i = 0; i < c->surplus_count; i++)
         ns_unhold(c->posix->ns, c->surplus[i]);
     if (rc == 0 && c->ops[0].flags & POSIX_RECLAIM_DONE)
-        posix_session_reclaimed(c->posix, c->session);
+        posix_session_reclaimed(c->posix, c->session, mark);
     result->data = buf_span(&c->scratch);
     return rc;
 }

@@ -29,7 +29,7 @@
     (POSIX_WRITE_MAX + (64u << 10))   /* bytes of an encoded request: one full WRITE and its neighbours */
 #define POSIX_READ_MAX (1u << 20)     /* bytes of one READ; more go by GET ?cairn=data */
 #define POSIX_REPLY_MAX (4u << 20)    /* bytes of an encoded reply */
-#define POSIX_REPLY_HEAD 32           /* bytes of a reply without results */
+#define POSIX_REPLY_HEAD 40           /* bytes of a reply without results */
 #define POSIX_RESULT_SMALL 256        /* bytes of a result without data, at most */
 #define POSIX_STORED_MAX (256u << 10) /* bytes of a reply that is kept for exactly-once */
 #define POSIX_NAME_MAX 255            /* bytes of a name in a directory, of an extended attribute's name */
@@ -50,7 +50,7 @@ int posix_status_code(uint16_t status); /* 2 → -ENOENT; what this host can't k
 /* What a whole compound (struct posix_reply) may answer beside an errno of the store:
  *   EPROTO    malformed, an operation out of place, or more than a limit: nothing ran
  *   ESTALE    no such session, or another generation of it: it expired; open a new one
- *   EREMCHG   the server was restarted: send SESSION_RECLAIM, then this compound again, as it was
+ *   EREMCHG   the server was restarted, or a commit failed: send SESSION_RECLAIM, then this compound again, as it was
  *   EALREADY  the sequence is older than the slot's last: a stray duplicate; nothing ran
  *   EBADSLT   a compound that changes something has no slot, or one past POSIX_SLOTS
  *   EACCES    the identity may not use this session or bucket */
@@ -72,7 +72,7 @@ enum posix_class {
     X(SESSION_OPEN,      1, POSIX_SESSION, A_NAME | A_COUNT,                                      R_VALUE | R_COUNT | R_FLAGS | R_EVENTS) \
     X(SESSION_HEARTBEAT, 2, POSIX_SESSION, 0,                                                     R_COUNT)                      \
     X(SESSION_CLOSE,     3, POSIX_SESSION, 0,                                                     0)                            \
-    X(SESSION_RECLAIM,   4, POSIX_SESSION, A_FLAGS | A_DATA,                                      R_DATA)                       \
+    X(SESSION_RECLAIM,   4, POSIX_SESSION, A_FLAGS | A_DATA,                                      R_VALUE | R_DATA)             \
     X(GETROOT,          16, POSIX_READS,   A_NAME | A_NAME2,                                      R_ATTR)                       \
     X(LOOKUP,           17, POSIX_READS,   A_INO | A_NAME,                                        R_ATTR)                       \
     X(GETATTR,          18, POSIX_READS,   A_INO,                                                 R_ATTR)                       \
@@ -227,6 +227,7 @@ struct posix_reply {
     uint64_t instance; /* another number for each start of the server, and after each commit that failed: POSIX.md,
                           Durability */
     uint64_t sequence; /* the request's */
+    uint64_t commit;   /* of a compound of POSIX_CHANGES: grows in the order in which they ran, in one instance */
     uint16_t status;   /* 0: the results say how it went; else nothing ran, and there are none */
     uint16_t flags;    /* POSIX_REPLAYED */
     uint16_t count;    /* of results: the operations that ran, the failed last one included */

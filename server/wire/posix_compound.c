@@ -112,7 +112,7 @@ static void count_one(struct buf *out, size_t at)
 
 /* ---- the request ---- */
 
-enum { REQUEST_SESSION_AT = 8, REQUEST_COUNT_AT = 42, REPLY_INSTANCE_AT = 8, REPLY_FLAGS_AT = 24, REPLY_COUNT_AT = 26 };
+enum { REQUEST_SESSION_AT = 8, REQUEST_COUNT_AT = 42, REPLY_INSTANCE_AT = 8, REPLY_FLAGS_AT = 32, REPLY_COUNT_AT = 34 };
 
 int posix_request_begin(struct buf *out, const struct posix_request *request)
 {
@@ -212,6 +212,7 @@ int posix_reply_begin(struct buf *out, const struct posix_reply *reply)
     posix_put_u16(out, reply->status);
     posix_put_u64(out, reply->instance);
     posix_put_u64(out, reply->sequence);
+    posix_put_u64(out, reply->commit);
     posix_put_u16(out, reply->flags);
     posix_put_u16(out, 0);
     posix_put_u32(out, 0);
@@ -290,6 +291,7 @@ int posix_reply_decode(struct span bytes, struct posix_reply *ret_reply, struct 
     ret_reply->status = posix_take_u16(&r);
     ret_reply->instance = posix_take_u64(&r);
     ret_reply->sequence = posix_take_u64(&r);
+    ret_reply->commit = posix_take_u64(&r);
     ret_reply->flags = posix_take_u16(&r);
     ret_reply->count = posix_take_u16(&r);
     if (posix_take_u32(&r) != 0 || r.bad || count_items(r.rest) != ret_reply->count)

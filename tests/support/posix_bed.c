@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 
 #include "server/posix/posix_priv.h"
+#include "tests/support/descriptors.h"
 
-enum { DRIVES = 3 };
+enum { DRIVES = sizeof(((struct posix_bed *)0)->index_files) / sizeof(((struct posix_bed *)0)->index_files[0]) };
 
 /* ---- the server ---- */
 
@@ -62,6 +63,19 @@ void posix_bed_restart(struct posix_bed *bed)
 {
     close_all(bed);
     open_all(bed);
+}
+
+void posix_bed_fail(struct posix_bed *bed, bool fail)
+{
+    for (int i = 0; i < DRIVES; i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s/d%d/index/data.mdb", bed->root, i);
+        if (fail)
+            bed->index_files[i].count = descriptors_of(path, bed->index_files[i].fds, 16);
+        assert(bed->index_files[i].count > 0);
+        for (int k = 0; k < bed->index_files[i].count; k++)
+            descriptor_replace(bed->index_files[i].fds[k], fail ? "/dev/full" : path);
+    }
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

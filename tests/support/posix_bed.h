@@ -15,6 +15,9 @@ struct posix_bed {
     struct store *store;
     struct posix *posix;
     uint64_t bucket; /* inode of the bucket "box" */
+    struct {
+        int fds[16], count;
+    } index_files[3]; /* by drive, while they fail */
 };
 
 /* One session, as a client has it. */
@@ -33,6 +36,9 @@ void posix_bed_release(struct posix_bed *bed);
 /* Ends the server and opens everything again, as after a restart; abrupt: without closing sessions, which is the same
  * here. */
 void posix_bed_restart(struct posix_bed *bed);
+
+/* From now on the index's commits fail, on every drive, for want of space; or no longer. */
+void posix_bed_fail(struct posix_bed *bed, bool fail);
 
 /* Opens a session with a lease of a minute. number makes its id. */
 void client_init(struct posix_client *client, struct posix_bed *bed, uint8_t number);

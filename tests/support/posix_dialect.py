@@ -12,7 +12,7 @@ OPERATIONS = {
     "SESSION_OPEN": (1, "name count", "value count flags events"),
     "SESSION_HEARTBEAT": (2, "", "count"),
     "SESSION_CLOSE": (3, "", ""),
-    "SESSION_RECLAIM": (4, "flags data", "data"),
+    "SESSION_RECLAIM": (4, "flags data", "value data"),
     "GETROOT": (16, "name name2", "attr"),
     "LOOKUP": (17, "ino name", "attr"),
     "GETATTR": (18, "ino", "attr"),
@@ -69,9 +69,9 @@ class Failed(Exception):
 
 def parse(body):
     """(status, instance, flags, results): each result is (status, fields)."""
-    magic, version, status, instance, _, flags, count, zero = struct.unpack_from("<IHHQQHHI", body)
+    magic, version, status, instance, _, _, flags, count, zero = struct.unpack_from("<IHHQQQHHI", body)
     assert (magic, version, zero) == (0x524e5243, 1, 0)
-    results, at = [], 32
+    results, at = [], 40
     while at < len(body):
         code, failure, size = struct.unpack_from("<HHI", body, at)
         results.append((failure, {} if failure else decode(code, body[at + 8:at + 8 + size])))

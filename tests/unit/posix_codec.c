@@ -122,7 +122,7 @@ Test(posix_codec, every_operation_comes_back_as_it_was)
 
 static void check_result(uint16_t code)
 {
-    struct posix_reply head = {.instance = 9, .sequence = 8}, got;
+    struct posix_reply head = {.instance = 9, .sequence = 8, .commit = 7}, got;
     struct posix_result result = full_result(code), back;
     struct buf first = BUF_INIT, second = BUF_INIT;
     struct span rest;
@@ -130,7 +130,7 @@ static void check_result(uint16_t code)
     posix_reply_begin(&first, &head);
     cr_assert_eq(posix_result_add(&first, &result), 0);
     cr_assert_eq(posix_reply_decode(buf_span(&first), &got, &rest), 0);
-    cr_assert(got.instance == 9 && got.sequence == 8 && got.count == 1 && got.status == 0);
+    cr_assert(got.instance == 9 && got.sequence == 8 && got.commit == 7 && got.count == 1 && got.status == 0);
     cr_assert_eq(posix_result_next(&rest, &back), 1, "%s", posix_name_of(code));
     posix_reply_begin(&second, &head);
     posix_result_add(&second, &back);

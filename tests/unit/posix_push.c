@@ -266,3 +266,15 @@ Test(posix_push, the_end_of_a_session_is_the_end_of_its_stream)
     cr_expect(late.closed);
     buf_release(&late.bytes);
 }
+
+Test(posix_push, a_failed_commit_is_told_to_all_also_to_who_made_the_change)
+{
+    char name[POSIX_NAME_MAX + 1];
+    while (heard(&listener, name).kind != POSIX_FRAME_ALIVE)
+        ;
+    posix_bed_fail(&bed, true);
+    make(&client, "f");
+    cr_assert_lt(ns_flush(store_ns(bed.store)), 0);
+    posix_bed_fail(&bed, false);
+    cr_expect_eq(heard(&listener, name).kind, POSIX_FRAME_ALL);
+}

@@ -148,6 +148,78 @@ Test(posix_sessions, slots_do_not_know_of_each_other)
     cr_expect_eq(getattr(bed.bucket, &r), 0);
 }
 
+/* ---- a commit that fails ---- */
+
+/* Answered, and taken back. */
+static void lose(struct posix_op op, struct posix_result *ret_result)
+{
+    posix_bed_fail(&bed, true);
+    cr_assert_eq(client_do(&client, op, ret_result), 0);
+    cr_assert_lt(ns_flush(store_ns(bed.store)), 0);
+    posix_bed_fail(&bed, false);
+}
+
+Test(posix_sessions, a_failed_commit_is_to_a_session_what_a_restart_is)
+{
+    struct posix_result r, claimed;
+    cr_assert_eq(client_do(&client, make("kept", 0), &r), 0);
+    uint64_t kept = client.got.commit, instance = client.got.instance;
+    cr_assert_eq(ns_flush(store_ns(bed.store)), 0);
+    lose(make("lost", 5), &r);
+    uint64_t lost = client.got.commit;
+    cr_expect_gt(lost, kept);
+
+    cr_expect_eq(getattr(bed.bucket, &claimed), -EREMCHG);
+    cr_expect_eq(client_do(&client, make("f", 0), &claimed), -EREMCHG);
+    cr_assert_eq(reclaim(5, r.attr.ino, &claimed), 0);
+    cr_expect_eq(claimed.value, kept);
+    uint64_t handle;
+    struct span rest = claimed.data;
+    cr_expect(posix_lost_next(&rest, &handle) == 1 && handle == 5);
+    cr_expect_neq(client.got.instance, instance);
+
+    cr_expect_eq(getattr(r.attr.ino, &claimed), -ESTALE);
+    cr_assert_eq(client_do(&client, make("lost", 0), &claimed), 0);
+    cr_expect_gt(client.got.commit, lost);
+    cr_expect_eq(reclaim(0, 0, &claimed), 0);
+    cr_expect_gt(claimed.value, lost);
+}
+
+Test(posix_sessions, what_survived_is_told_also_after_two_restarts)
+{
+    struct posix_result r;
+    cr_assert_eq(client_do(&client, make("f", 0), &r), 0);
+    uint64_t last = client.got.commit;
+    posix_bed_restart(&bed);
+    posix_bed_restart(&bed);
+    cr_assert_eq(reclaim(0, 0, &r), 0);
+    cr_expect_eq(r.value, last);
+}
+
+static uint64_t inodes(void)
+{
+    struct ns_statfs statfs;
+    cr_assert_eq(ns_statfs(store_ns(bed.store), &statfs), 0);
+    return statfs.inodes;
+}
+
+Test(posix_sessions, a_nameless_file_whose_end_was_taken_back_ends_again)
+{
+    struct posix_result r;
+    uint64_t before = inodes();
+    cr_assert_eq(client_do(&client, make("f", 5), &r), 0);
+    cr_assert_eq(client_do(&client, remove_op("f"), &r), 0);
+    cr_assert_eq(ns_flush(store_ns(bed.store)), 0);
+    cr_assert_eq(inodes(), before + 1);
+    posix_bed_fail(&bed, true);
+    cr_assert_eq(client_do(&client, (struct posix_op){.code = POSIX_RELEASE, .handle = 5}, &r), 0);
+    while (ns_flush(store_ns(bed.store)) == 0) /* until the reaper has come to it */
+        sched_yield();
+    posix_bed_fail(&bed, false);
+    while (inodes() != before)
+        posix_sessions_tend(bed.posix);
+}
+
 /* ---- who ---- */
 
 Test(posix_sessions, opening_again_gives_the_same_session)
