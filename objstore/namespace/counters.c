@@ -25,19 +25,29 @@ static int counters_put(struct index_txn *txn, const struct counters_record *cou
 
 static int numbers_skip(struct index_txn *txn, void *arg)
 {
+    struct ns *ns = arg;
     struct counters_record counters;
-    (void)arg;
     int r = counters_get(txn, &counters);
     if (r < 0)
         return r == -ENOENT ? CAIRN_ECORRUPT : r;
-    counters.next_ino = htole64(le64toh(counters.next_ino) + NUMBERS_UNCOMMITTED);
+    uint64_t first = le64toh(counters.next_ino) + NUMBERS_UNCOMMITTED;
+    counters.next_ino = htole64(first);
+    ns->versions_floor = first / NUMBERS_UNCOMMITTED << VERSIONS_OF_LIFE_BITS;
     return counters_put(txn, &counters);
 }
 
 void numbers_begin(struct ns *ns)
 {
     if (ns->numbers_begun < 0)
-        ns->numbers_begun = index_apply(ns->index, numbers_skip, NULL, INDEX_DURABLE);
+        ns->numbers_begun = index_apply(ns->index, numbers_skip, ns, INDEX_DURABLE);
+}
+
+void numbers_heed(struct ns *ns)
+{
+    uint64_t failures = index_mark(ns->index);
+    if (failures != ns->failures && ns->versions_top >= ns->versions_floor)
+        ns->versions_floor = ns->versions_top + 1;
+    ns->failures = failures;
 }
 
 int counters_read(struct index_txn *txn, struct counters *ret_counters)
@@ -81,4 +91,17 @@ int inodes_count(struct ns_txn *txn, int by)
         return r == -ENOENT ? CAIRN_ECORRUPT : r;
     counters.inodes = htole64(le64toh(counters.inodes) + (uint64_t)(int64_t)by);
     return counters_put(txn->index, &counters);
+}
+
+int version_grow(struct ns_txn *txn, struct inode *inode)
+{
+    struct ns *ns = txn->ns;
+    if (ns->numbers_begun < 0)
+        return ns->numbers_begun;
+    inode->version++;
+    if (inode->version < ns->versions_floor)
+        inode->version = ns->versions_floor;
+    if (inode->version > ns->versions_top)
+        ns->versions_top = inode->version;
+    return 0;
 }

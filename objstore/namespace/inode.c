@@ -202,10 +202,10 @@ int inode_dir_changed(struct ns_txn *txn, struct inode *dir, int subdirs, bool p
 {
     dir->nlink = (uint32_t)((int64_t)dir->nlink + subdirs);
     dir->mtime = dir->ctime = txn->now;
-    dir->version++;
     if (posix)
         dir->flags &= ~INODE_IMPLICIT;
-    return inode_put(txn, dir);
+    int r = version_grow(txn, dir);
+    return r < 0 ? r : inode_put(txn, dir);
 }
 
 /* attrs without the checksums, in the arena of the mutation. */
@@ -231,10 +231,11 @@ static int attrs_drop_checksums(struct ns_txn *txn, struct span attrs, struct sp
 int inode_content_changed(struct ns_txn *txn, struct inode *inode)
 {
     int r = attrs_drop_checksums(txn, inode->attrs, &inode->attrs);
+    if (r == 0)
+        r = version_grow(txn, inode);
     if (r < 0)
         return r;
     inode->mtime = inode->ctime = txn->now;
-    inode->version++;
     inode->flags &= ~(INODE_ETAG_MD5 | INODE_ETAG_PARTS);
     inode->parts = 0;
     memset(inode->etag, 0, sizeof(inode->etag));

@@ -216,9 +216,10 @@ static int put_directory(struct ns_txn *txn, const struct key_path *path, const 
     inode.gid = owner.gid;
     inode.flags &= ~INODE_IMPLICIT;
     inode.ctime = txn->now;
-    inode.version++;
     put_apply(txn, put, &inode);
-    r = directory_body(txn, source, &inode);
+    r = version_grow(txn, &inode);
+    if (r == 0)
+        r = directory_body(txn, source, &inode);
     if (r == 0)
         r = inode_put(txn, &inode);
     if (r == 0 && fresh)

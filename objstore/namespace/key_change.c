@@ -2,6 +2,7 @@
  * What S3 does to an object that exists: append, tags, delete, rename.
  */
 #include "objstore/namespace/body.h"
+#include "objstore/namespace/counters.h"
 #include "objstore/namespace/extent.h"
 #include "objstore/namespace/garbage.h"
 #include "objstore/namespace/key.h"
@@ -111,7 +112,9 @@ static int dirs_emptied(struct ns_txn *txn, struct key_path *path, int subdirs)
 /* A directory that loses its own key but has entries. */
 static int directory_becomes_implicit(struct ns_txn *txn, struct inode *inode)
 {
-    int r = garbage_empty(txn, inode);
+    int r = version_grow(txn, inode);
+    if (r == 0)
+        r = garbage_empty(txn, inode);
     if (r < 0)
         return r;
     inode->flags = (inode->flags & ~(INODE_ETAG_MD5 | INODE_ETAG_PARTS)) | INODE_IMPLICIT;
@@ -119,7 +122,6 @@ static int directory_becomes_implicit(struct ns_txn *txn, struct inode *inode)
     inode->size = 0;
     inode->attrs = SPAN_EMPTY;
     inode->ctime = txn->now;
-    inode->version++;
     event_inode(txn, NS_EVENT_ATTR, inode->ino);
     return inode_put(txn, inode);
 }

@@ -29,8 +29,11 @@ struct ns {
     bool reaping;              /* the reaper runs */
     bool opened;               /* backlog and subscriber are initialised */
     char *scratch;             /* SCRATCH_SIZE bytes; mutation */
-    uint64_t numbers_floor;    /* no lower number is given out (counters.h); mutation */
-    _Atomic int numbers_begun; /* 0, or why no number can be given out */
+    uint64_t numbers_floor;    /* no lower number is given out (counters.h); mutation, as all that follow */
+    uint64_t versions_floor;   /* nor a lower version */
+    uint64_t versions_top;     /* the highest that was given out */
+    uint64_t failures;         /* the index's mark at the last mutation */
+    _Atomic int numbers_begun; /* 0, or why no number can be given out; any thread */
 };
 
 struct ns_txn {

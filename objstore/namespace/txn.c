@@ -40,6 +40,7 @@ static int mutation_run(struct index_txn *index, void *arg)
 {
     const struct application *app = arg;
     struct ns_txn txn = {.ns = app->ns, .index = index, .writable = true, .now = clock_real_ns()};
+    numbers_heed(app->ns);
     int result = app->fn(&txn, app->arg);
     if (result >= 0 && txn.failed < 0)
         result = txn.failed;
