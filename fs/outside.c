@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ask runs in a child of a process with threads: system calls only. It answers 0 or an errno. */
+/* ask runs in a child of a process with threads, of which one may have held a lock that is held for ever here
+ * (malloc's, stdio's): system calls only, and what takes no memory. It answers 0 or an errno. */
 static int ask_outside(int (*ask)(const struct mount_options *options), const struct mount_options *options)
 {
     pid_t child = fork();
@@ -28,7 +29,7 @@ static int ask_outside(int (*ask)(const struct mount_options *options), const st
 
 static int look(const struct mount_options *options)
 {
-    char path[80];
+    char path[80], text[24];
     struct stat st;
 
     if (stat(options->mountpoint, &st) < 0)
@@ -37,7 +38,9 @@ static int look(const struct mount_options *options)
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
-    dprintf(fd, "%llu\n", (unsigned long long)options->read_ahead / 1024);
+    int len = snprintf(text, sizeof text, "%llu\n", (unsigned long long)options->read_ahead / 1024);
+    ssize_t written = write(fd, text, (size_t)len); /* without it the mount reads in smaller pieces */
+    (void)written;
     close(fd);
     return 0;
 }
