@@ -7,6 +7,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/data/writer.h"
 
 /* Counts the bytes that blobs have in a segment; it may be gone only when something is wrong. */
 static int segment_add_live(struct index_txn *txn, uint64_t segment, uint64_t bytes)
@@ -59,11 +60,11 @@ static int place_commit(struct index_txn *txn, const struct blob_place *place, u
 
 int blob_commit(struct index_txn *txn, struct blob_writer *writer, uint32_t refs)
 {
-    const struct blob_place *place = blob_writer_place(writer);
+    struct blob_place place;
 
-    if (!place || refs == 0)
+    if (!blob_writer_place(writer, &place) || refs == 0)
         return -EINVAL;
-    return place_commit(txn, place, refs);
+    return place_commit(txn, &place, refs);
 }
 
 static int extent_free(struct index_txn *txn, struct data *data, uint64_t blob, uint64_t segment, uint64_t offset)
@@ -95,17 +96,17 @@ int blob_ref(struct index_txn *txn, struct data *data, uint64_t blob_id, int32_t
 
 int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset)
 {
-    const struct blob_place *place = blob_writer_place(writer);
+    struct blob_place place;
     struct blob_record blob;
 
-    if (!place)
+    if (!blob_writer_place(writer, &place))
         return -EINVAL;
-    int r = blob_get(txn, place->id, &blob);
+    int r = blob_get(txn, place.id, &blob);
     if (r == -ENOENT || (r == 0 && (blob.segment != segment || blob.offset != offset || blob.refs == 0)))
         return -ESTALE;
     if (r == 0)
-        r = extent_free(txn, place->data, place->id, segment, offset);
+        r = extent_free(txn, place.data, place.id, segment, offset);
     if (r == 0)
-        r = heal_put(txn, place->id, 0);
-    return r < 0 ? r : place_commit(txn, place, blob.refs);
+        r = heal_put(txn, place.id, 0);
+    return r < 0 ? r : place_commit(txn, &place, blob.refs);
 }

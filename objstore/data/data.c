@@ -11,8 +11,6 @@
 
 #define SEGMENT_SIZE (256ull << 20)
 #define FILES_MAX 512 /* segment files kept open though nobody uses them */
-#define STRIPES_KEPT 8
-#define SCRAPS_KEPT 64
 
 /* How many segments may stay open though nobody uses them. */
 static unsigned idle_segments(const struct data_options *options)
@@ -81,8 +79,7 @@ static int data_build(struct data *data, const struct data_options *options)
         size_t need = (size_t)set->n * shard_disk(shard_length(DATA_STRIPE, set->k));
         stripe = need > stripe ? need : stripe;
     }
-    int r = pool_new(stripe, STRIPES_KEPT, &data->stripes);
-    return r < 0 ? r : pool_new(SCRAP_SIZE, SCRAPS_KEPT, &data->scraps);
+    return buffers_init(&data->buffers, stripe);
 }
 
 int data_open(const struct data_options *options, struct data **ret_data)
@@ -130,8 +127,7 @@ void data_close(struct data **data)
     }
     free(d->sets);
     free(d->allocators);
-    pool_free(&d->stripes);
-    pool_free(&d->scraps);
+    buffers_release(&d->buffers);
     locks_destroy(d);
     free(d);
 }

@@ -1,7 +1,7 @@
 /*
  * The data layer's insides, as its files share them.
  *
- * Lock order, outer first: allocator.lock → segment_table.lock → blob_writer.lock → segment.lock → a lane's; those of chores,
+ * Lock order, outer first: allocator.lock → segment_table.lock → stripes.lock → segment.lock → a lane's; those of chores,
  * pins, lacks and damage are innermost. index_apply is called with none but allocator.lock held, and what runs inside a mutation or its
  * callbacks never takes that one.
  */
@@ -11,8 +11,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "objstore/base/pool.h"
 #include "objstore/data/allocator.h"
+#include "objstore/data/buffers.h"
 #include "objstore/data/chores.h"
 #include "objstore/data/damage.h"
 #include "objstore/data/data.h"
@@ -38,33 +38,11 @@ uint32_t segment_punch_gaps(struct erasure_set *set, uint64_t id, uint64_t size,
  * success. */
 int segment_punch(struct segment *segment, unsigned place, uint64_t begin, uint64_t end);
 
-/* ---- writing (writer.c, commit.c) ---- */
+/* ---- writing (commit.c) ---- */
 
-/* As blob_writer_new, for the blob with this id in this set: a second copy of it, which blob_move_commit then makes the
- * only one. */
-int blob_writer_new_for(struct data *data, size_t set, uint64_t id, uint64_t length, struct blob_writer **ret_writer);
 /* Inside a mutation: the blob, if it still lies at (segment, offset), lies where the writer put it from now on; its old
  * extent is freed. -ESTALE when it does not. */
 int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset);
-/* A writer that gives a blob's shards back to some drives, in the place that the blob has: that of the segment given,
- * which is borrowed and out of the table. Its caller syncs and publishes; the writer is never committed. */
-int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32_t places,
-                       struct blob_writer **ret_writer);
-/* All bytes were given: waits until they are written. Returns the places that have all of them; ret_error gets an error of
- * the others. */
-uint32_t blob_writer_drain(struct blob_writer *writer, int *ret_error);
-/* The places that have all of what was written so far. */
-uint32_t blob_writer_places(struct blob_writer *writer);
-/* What a mutation needs to know of a finished writer. */
-struct blob_place {
-    struct data *data;
-    struct erasure_set *set;
-    struct reservation *reservation;
-    uint64_t id, length;
-    unsigned first; /* the place of shard 0 */
-    uint32_t held;
-};
-const struct blob_place *blob_writer_place(const struct blob_writer *writer); /* NULL before it is finished */
 
 /* ---- reading (read.c) ---- */
 
@@ -111,9 +89,7 @@ struct data {
     struct erasure_set *sets;
     struct allocator *allocators; /* by set */
     size_t set_count;
-    struct pool *stripes; /* buffers for a whole stripe with parity and checksums */
-    struct pool *scraps;  /* SCRAP_SIZE */
-
+    struct buffers buffers;
     struct ids ids;
     struct damage damage;
 
@@ -125,7 +101,5 @@ struct data {
     atomic_ullong degraded_reads, bitrot_found;
     atomic_ullong healed_blobs, refilled_blobs, refilled_bytes;
 };
-
-#define SCRAP_SIZE (256u << 10)
 
 #endif

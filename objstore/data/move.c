@@ -11,6 +11,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/data/writer.h"
 
 struct move {
     struct blob_writer *writer;
@@ -32,7 +33,7 @@ static bool pace_pause(const struct data_pace *pace, uint64_t bytes)
 int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct data_pace *pace)
 {
     uint64_t length = blob_pin_length(pin);
-    void *buffer = pool_get(pin->data->scraps);
+    void *buffer = pool_get(pin->data->buffers.scraps);
     int r = buffer ? 0 : -ENOMEM;
 
     for (uint64_t off = 0; r == 0 && off < length;) {
@@ -46,7 +47,7 @@ int blob_copy(struct blob_pin *pin, struct blob_writer *writer, const struct dat
         if (r == 0 && pace_pause(pace, n))
             r = -ECANCELED;
     }
-    pool_put(pin->data->scraps, buffer);
+    pool_put(pin->data->buffers.scraps, buffer);
     return r;
 }
 

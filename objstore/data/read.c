@@ -40,7 +40,7 @@ static int granule_want(struct stripe_read *read, unsigned shard, unsigned colum
         return 0;
     }
     if (!read->bounce)
-        read->bounce = pool_get(read->data->scraps);
+        read->bounce = pool_get(read->data->buffers.scraps);
     if (!read->bounce)
         return -ENOMEM;
     /* Only a granule with an end of the request inside it bounces: two at most. */
@@ -179,7 +179,7 @@ static int stripe_rebuild(struct stripe_read *read, uint32_t missing)
     struct ec_plan plan;
 
     read->degraded = true;
-    read->spare = pool_get(read->data->stripes);
+    read->spare = pool_get(read->data->buffers.stripes);
     if (!read->spare)
         return -ENOMEM;
     int r = columns_gather(read, missing);
@@ -233,8 +233,8 @@ static int stripe_read_part(const struct blob_pin *pin, struct segment *segment,
     read.end = read.begin + len;
     read.out = out;
     int r = stripe_read_run(&read);
-    pool_put(read.data->scraps, read.bounce);
-    pool_put(read.data->stripes, read.spare);
+    pool_put(read.data->buffers.scraps, read.bounce);
+    pool_put(read.data->buffers.stripes, read.spare);
     if (read.lost && !pin->background)
         chores_heal(&read.data->chores, pin->id, read.lost);
     *degraded = *degraded || read.degraded;
@@ -275,7 +275,7 @@ static int stripe_verify(const struct blob_pin *pin, struct segment *segment, ui
     struct stripe_read read;
 
     stripe_read_init(&read, pin, segment, number);
-    read.spare = pool_get(read.data->stripes);
+    read.spare = pool_get(read.data->buffers.stripes);
     if (!read.spare)
         return -ENOMEM;
     uint32_t all = read.columns == 32 ? UINT32_MAX : (1u << read.columns) - 1;
@@ -288,7 +288,7 @@ static int stripe_verify(const struct blob_pin *pin, struct segment *segment, ui
         if (read.good[shard_of_place(pin->record.first, place, read.set->n)] != all)
             *bad |= 1u << place;
     }
-    pool_put(read.data->stripes, read.spare);
+    pool_put(read.data->buffers.stripes, read.spare);
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/data/writer.h"
 #include "objstore/drive/drive.h"
 
 #define BATCH 64 /* blobs whose records change in one mutation */

@@ -1,60 +1,47 @@
-/*
- * Writing a blob. The caller fills one stripe while the drives' threads write the ones before (stripe.c): at most
- * WRITER_STRIPES exist, which bounds memory and lets hashing overlap the disks.
- *
- * A drive that fails a write, or is slow, gets no more of this blob. The blob stands while a quorum of drives has all
- * of it.
- */
+#include "objstore/data/writer.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
-#include "objstore/data/writer_priv.h"
+#include "objstore/data/data_priv.h"
+#include "objstore/data/layout.h"
+#include "objstore/data/stripe.h"
 
-/* ---- its drives ---- */
+struct blob_writer {
+    struct stripes stripes; /* first: who has these has the writer */
+    struct data *data;
+    struct reservation *reservation; /* NULL: the segment is one aside, and has a reference */
+    uint64_t taken;                  /* bytes of the blob that were given */
+    uint32_t held;
+    bool finished;
+};
 
-void writer_fail(struct blob_writer *w, unsigned place, int error)
+static void writer_destroy(struct stripes *stripes)
 {
-    w->failed |= 1u << place;
-    w->error = worse_error(w->error, error);
-}
+    struct blob_writer *w = (struct blob_writer *)stripes;
 
-uint32_t writer_alive(struct blob_writer *w)
-{
-    pthread_mutex_lock(&w->lock);
-    uint32_t alive = ~w->failed & ((1u << w->place.set->n) - 1);
-    pthread_mutex_unlock(&w->lock);
-    return alive;
+    if (w->reservation)
+        reservation_unref(w->reservation);
+    else
+        segment_put(&w->stripes.segment);
+    stripes_destroy(&w->stripes);
+    free(w);
 }
-
-/* 0 while enough drives have what was written so far. */
-static int writer_check(struct blob_writer *w)
-{
-    pthread_mutex_lock(&w->lock);
-    unsigned alive = w->place.set->n - (unsigned)__builtin_popcount(w->failed);
-    int error = w->error;
-    pthread_mutex_unlock(&w->lock);
-    if (alive >= w->enough)
-        return 0;
-    return error == -ENOSPC ? -ENOSPC : CAIRN_EQUORUM;
-}
-
-/* ---- the writer ---- */
 
 /* Places whose file can't be written are lost for this blob from the start. */
-static void writer_probe(struct blob_writer *w)
+static void writer_probe(struct stripes *stripes)
 {
-    struct erasure_set *set = w->place.set;
+    struct erasure_set *set = stripes->set;
     uint32_t online = drive_set_online(set->drives);
 
     for (unsigned place = 0; place < set->n; place++) {
         int error = -ETIMEDOUT;
 
-        if (!(online >> place & 1) || !segment_file(w->segment, place, &error))
-            writer_fail(w, place, error);
+        if (!(online >> place & 1) || !segment_file(stripes->segment, place, &error))
+            stripes_fail(stripes, place, error);
     }
 }
 
@@ -64,10 +51,16 @@ static struct blob_writer *writer_alloc(struct data *data, struct erasure_set *s
 
     if (!w)
         return NULL;
-    w->place = (struct blob_place){.data = data, .set = set, .id = id, .length = length};
-    w->enough = drive_set_quorum(set->drives);
-    pthread_mutex_init(&w->lock, NULL);
-    cond_init(&w->written);
+    w->data = data;
+    w->stripes = (struct stripes){
+        .set = set,
+        .id = id,
+        .length = length,
+        .enough = drive_set_quorum(set->drives),
+        .buffers = &data->buffers,
+        .over = writer_destroy,
+    };
+    stripes_init(&w->stripes);
     return w;
 }
 
@@ -78,13 +71,14 @@ int blob_writer_new_for(struct data *data, size_t number, uint64_t id, uint64_t 
 
     if (!w)
         return -ENOMEM;
-    int r = reservation_new(&data->allocators[number], length, extent_length(length, set->k), &w->place.reservation);
+    int r = reservation_new(&data->allocators[number], length, extent_length(length, set->k), &w->reservation);
     if (r == 0) {
-        w->segment = w->place.reservation->segment;
-        w->offset = w->place.reservation->offset;
-        w->place.first = first_place(w->segment->id, w->offset, set->n);
-        writer_probe(w);
-        r = writer_check(w);
+        w->stripes.segment = w->reservation->segment;
+        w->stripes.offset = w->reservation->offset;
+        w->stripes.first = first_place(w->stripes.segment->id, w->stripes.offset, set->n);
+        w->stripes.synced = true;
+        writer_probe(&w->stripes);
+        r = stripes_check(&w->stripes);
     }
     if (r < 0)
         blob_writer_free(&w);
@@ -99,11 +93,11 @@ int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32
 
     if (!w)
         return -ENOMEM;
-    w->segment = segment_ref(aside);
-    w->offset = pin->record.offset;
-    w->place.first = pin->record.first;
-    w->enough = 1;
-    w->failed = ~places & places_all(aside->set);
+    w->stripes.segment = segment_ref(aside);
+    w->stripes.offset = pin->record.offset;
+    w->stripes.first = pin->record.first;
+    w->stripes.enough = 1;
+    w->stripes.failed = ~places & places_all(aside->set);
     *ret_writer = w;
     return 0;
 }
@@ -165,23 +159,14 @@ int blob_write(struct blob_writer *w, const void *bytes, size_t len)
     const uint8_t *from = bytes;
 
     assert(!w->finished);
-    if (len > w->place.length - w->taken)
+    if (len > w->stripes.length - w->taken)
         return CAIRN_ETOOBIG;
-    while (len > 0) {
-        int r = w->current ? 0 : stripe_begin(w);
-        if (r < 0)
-            return r;
-        struct stripe *stripe = w->current;
-        uint32_t room = stripe->length - stripe->filled, n = len < room ? (uint32_t)len : room;
-        memcpy(stripe->buffer + stripe->filled, from, n);
-        stripe->filled += n;
+    for (size_t done = 0; done < len;) {
+        size_t n = 0;
+        int r = stripes_fill(&w->stripes, from + done, len - done, &n);
+
         w->taken += n;
-        from += n;
-        len -= n;
-        if (stripe->filled < stripe->length)
-            continue;
-        stripe_send(w);
-        r = writer_check(w);
+        done += n;
         if (r < 0)
             return r;
     }
@@ -190,58 +175,54 @@ int blob_write(struct blob_writer *w, const void *bytes, size_t len)
 
 int blob_writer_finish(struct blob_writer *w)
 {
-    if (w->taken < w->place.length)
+    if (w->taken < w->stripes.length)
         return -EINVAL;
     if (w->finished)
         return 0;
-    int error = 0, r = writer_check(w);
+    int r = stripes_check(&w->stripes);
     if (r < 0)
         return r;
-    uint32_t synced = segment_sync_end(&w->sync, &error);
-    pthread_mutex_lock(&w->lock);
-    w->failed = ~synced & ((1u << w->place.set->n) - 1);
-    w->error = worse_error(w->error, error);
-    pthread_mutex_unlock(&w->lock);
-    r = writer_check(w);
+    uint32_t synced = stripes_sync(&w->stripes);
+    r = stripes_check(&w->stripes);
     if (r < 0)
         return r;
-    w->place.held = synced;
+    w->held = synced;
     w->finished = true;
     return 0;
 }
 
 uint32_t blob_writer_drain(struct blob_writer *w, int *ret_error)
 {
-    assert(w->taken == w->place.length);
-    stripes_wait(w);
-    *ret_error = w->error;
-    return writer_alive(w);
+    assert(w->taken == w->stripes.length);
+    stripes_wait(&w->stripes);
+    *ret_error = w->stripes.error;
+    return stripes_places(&w->stripes);
 }
 
 uint32_t blob_writer_places(struct blob_writer *w)
 {
-    return writer_alive(w);
+    return stripes_places(&w->stripes);
 }
 
 uint64_t blob_writer_id(const struct blob_writer *w)
 {
-    return w->place.id;
+    return w->stripes.id;
 }
 
-const struct blob_place *blob_writer_place(const struct blob_writer *w)
+bool blob_writer_place(const struct blob_writer *w, struct blob_place *ret_place)
 {
-    return w->finished ? &w->place : NULL;
-}
-
-void writer_destroy(struct blob_writer *w)
-{
-    if (w->place.reservation)
-        reservation_unref(w->place.reservation);
-    else
-        segment_put(&w->segment);
-    pthread_cond_destroy(&w->written);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
+    if (!w->finished)
+        return false;
+    *ret_place = (struct blob_place){
+        .data = w->data,
+        .set = w->stripes.set,
+        .reservation = w->reservation,
+        .id = w->stripes.id,
+        .length = w->stripes.length,
+        .first = w->stripes.first,
+        .held = w->held,
+    };
+    return true;
 }
 
 void blob_writer_free(struct blob_writer **writer)
@@ -251,8 +232,6 @@ void blob_writer_free(struct blob_writer **writer)
     if (!w)
         return;
     *writer = NULL;
-    stripes_wait(w);
-    segment_sync_release(&w->sync);
-    if (stripes_release(w))
-        writer_destroy(w);
+    if (stripes_release(&w->stripes))
+        writer_destroy(&w->stripes);
 }
