@@ -44,12 +44,6 @@ int segment_punch(struct segment *segment, unsigned place, uint64_t begin, uint6
  * extent is freed. -ESTALE when it does not. */
 int blob_move_commit(struct index_txn *txn, struct blob_writer *writer, uint64_t segment, uint64_t offset);
 
-/* ---- reading (read.c) ---- */
-
-/* Reads the shards that the places have, whole, and checks them. ret_bad gets the places where one is missing or wrong. 0;
- * -ENOMEM; -ECANCELED. */
-int blob_verify(struct blob_pin *pin, uint32_t places, const struct data_pace *pace, uint32_t *ret_bad);
-
 /* ---- what the keeper does (reclaim.c, compact.c) ---- */
 
 /* One walk over the 'F' records. 0, or the first error; goes on after errors. */

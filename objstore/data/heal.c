@@ -15,6 +15,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/record.h"
+#include "objstore/data/verify.h"
 
 struct healing {
     uint64_t id;

@@ -8,6 +8,7 @@
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
+#include "objstore/data/verify.h"
 
 struct finding {
     uint64_t id;

@@ -1,16 +1,29 @@
-/*
- * Granules off the drives. What several drives are asked for is on its way at once, without a thread for each: every
- * one is first tried for what memory holds, which makes it begin to fetch the rest; then each is waited for. A drive
- * that is slow is not (objstore/drive/bounded.h): what it has is rebuilt from the others, and is not lost.
- */
+#include "objstore/data/shard_read.h"
+
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "objstore/base/errors.h"
 #include "objstore/base/hash.h"
-#include "objstore/data/read_priv.h"
 #include "objstore/drive/drive.h"
 #include "objstore/drive/pulse.h"
+
+void stripe_read_init(struct stripe_read *read, const struct blob_pin *pin, struct segment *segment, uint64_t number)
+{
+    struct erasure_set *set = segment->set;
+
+    memset(read, 0, offsetof(struct stripe_read, at));
+    read->run_count = 0;
+    read->wait = DRIVE_PATIENT;
+    read->set = set;
+    read->pin = pin;
+    read->segment = segment;
+    read->number = number;
+    read->disk = pin->record.offset + stripe_disk_offset(number, set->k);
+    read->shard = shard_length(stripe_length(pin->record.length, number), set->k);
+    read->columns = shard_columns(read->shard);
+}
 
 static unsigned shard_place(const struct stripe_read *read, unsigned shard)
 {
@@ -68,8 +81,7 @@ static void run_init(const struct stripe_read *read, struct shard_run *run, unsi
 static void granule_is_wrong(struct stripe_read *read, unsigned place)
 {
     read->lost |= 1u << place;
-    read->rotten = true;
-    atomic_fetch_add(&read->data->bitrot_found, 1);
+    read->rotten++;
     drive_set_note(read->set->drives, place, DRIVE_BITROT, 0);
 }
 
