@@ -1,7 +1,5 @@
-/*
- * What this layer does inside the mutations of its callers: a blob becomes part of the store, its references change, it
- * moves. Each runs again when its mutation does, and finds the index as it was.
- */
+#include "objstore/data/commit.h"
+
 #include <errno.h>
 
 #include "objstore/base/errors.h"

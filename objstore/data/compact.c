@@ -1,13 +1,13 @@
-/*
- * Compaction: when little of a shared segment lives, its blobs are written anew elsewhere, and it goes as a whole with
- * the last of them. Punching has given most of its space back before; this gives back pages that small blobs share, and
- * descriptors.
- */
+#include "objstore/data/compact.h"
+
 #include <errno.h>
 
 #include "objstore/base/clock.h"
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/extent_map.h"
+#include "objstore/data/move.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/record.h"
 
 #define LIVE_SHARE 4 /* worth it when at most one byte in so many lives */
@@ -59,7 +59,7 @@ static int victim_find(struct data *data, uint64_t from, struct victim *ret_vict
     }
     index_read_end(&txn);
     if (r == 0)
-        r = ret_victim->count = segment_extents(data, ret_victim->segment, &first, ret_victim->blobs, BATCH);
+        r = ret_victim->count = segment_extents(data->index, ret_victim->segment, &first, ret_victim->blobs, BATCH);
     return r < 0 ? r : 0;
 }
 

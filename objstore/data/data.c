@@ -8,6 +8,7 @@
 #include "objstore/data/keeper.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
+#include "objstore/data/recover.h"
 
 #define SEGMENT_SIZE (256ull << 20)
 #define FILES_MAX 512 /* segment files kept open though nobody uses them */

@@ -14,6 +14,8 @@
 
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/move.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/record.h"
 #include "objstore/data/verify.h"
 

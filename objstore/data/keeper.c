@@ -9,8 +9,11 @@
 
 #include "objstore/base/clock.h"
 #include "objstore/base/errors.h"
+#include "objstore/data/compact.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/reclaim.h"
 #include "objstore/data/record.h"
+#include "objstore/data/settle.h"
 
 #define PASS_NS (50 * NS_PER_MS)
 

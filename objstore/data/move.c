@@ -1,16 +1,11 @@
-/*
- * Moving a blob: read, verified and rebuilt where needed → written through an ordinary writer under its own id → one
- * mutation puts 'B' on the new place and frees the old one, if the blob still lies there. Readers of the old place hold
- * pins, as always. A crash before the mutation leaves an uncommitted writer's range.
- *
- * Compaction moves blobs to empty a segment, healing to have all shards of one again. Neither may lose redundancy by
- * it: the caller says on how many drives the copy must be.
- */
+#include "objstore/data/move.h"
+
 #include <errno.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/data/commit.h"
 #include "objstore/data/data_priv.h"
-#include "objstore/data/record.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/writer.h"
 
 struct move {
@@ -75,31 +70,4 @@ int blob_move(struct blob_pin *pin, unsigned least, const struct data_pace *pace
         r = index_apply(data->index, record_move, &move, INDEX_DURABLE);
     blob_writer_free(&move.writer);
     return r;
-}
-
-int segment_extents(struct data *data, uint64_t id, uint64_t *from, struct extent_at *ret_extents, int cap)
-{
-    struct record_key start = key_place(TAG_EXTENT, id, *from);
-    struct index_txn *txn = NULL;
-    struct index_cursor cursor;
-    struct extent_record extent;
-    struct span key, value;
-    uint64_t segment, offset;
-    int count = 0, r = index_read_begin(data->index, &txn);
-
-    if (r < 0)
-        return r;
-    r = index_cursor_open(txn, &cursor);
-    if (r == 0) {
-        r = index_cursor_seek(&cursor, key_span(&start), &key, &value);
-        while (r == 0 && count < cap && key_parse_place(key, TAG_EXTENT, &segment, &offset) && segment == id) {
-            if (extent_parse(value, &extent) == 0)
-                ret_extents[count++] = (struct extent_at){offset, extent.blob, extent.length};
-            *from = offset + 1;
-            r = index_cursor_next(&cursor, &key, &value);
-        }
-        index_cursor_close(&cursor);
-    }
-    index_read_end(&txn);
-    return r < 0 && r != -ENOENT ? r : count;
 }

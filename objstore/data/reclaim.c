@@ -1,21 +1,11 @@
-/*
- * Reclaiming freed extents. 'F' was written by the mutation that freed the blob, or moved it; then, here:
- *
- *   1  a batch of 'F' records is read in one snapshot, of commit c
- *   2  wait until no snapshot before c is left: who could still find these blobs has either pinned them by now or never
- * will 3  pinned ones are left for a later pass; the others' ranges are punched on each drive, and the files synced 4
- * 'F', 'L' and, unless the blob only moved, 'B' and 'H' are deleted in one mutation; with its last 'L' a sealed
- * segment's 'S' 5  once that is durable, the files of a segment without 'S' are removed
- *
- * A crash before 4 leaves 'F', and the next start does it again. A crash between 4 and 5 leaves files without a record,
- * which the next start removes. A drive that is away in 3 is recorded in the segment as stale, and punched when it is
- * back. Step 3 is skipped where step 4 will remove the whole segment.
- */
+#include "objstore/data/reclaim.h"
+
 #include <errno.h>
 
 #include "objstore/base/clock.h"
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/punch.h"
 #include "objstore/data/record.h"
 #include "objstore/drive/drive.h"
 
@@ -36,10 +26,6 @@ struct group { /* freed extents of one segment, in order */
     struct segment_record record;
     uint32_t stale;
     bool removed;
-};
-
-struct range {
-    uint64_t begin, end;
 };
 
 /* ---- 1, 2: what may be reclaimed ---- */
@@ -104,23 +90,6 @@ static int drop_pinned(struct data *data, struct freed *freed, int count)
 
 /* ---- 3: punching ---- */
 
-/* The extent that lies behind, or before, a place in a segment; false when there is none. */
-static bool neighbour(struct index_cursor *cursor, uint64_t segment, uint64_t offset, bool behind, uint64_t *ret_offset,
-                      uint64_t *ret_end)
-{
-    struct record_key key = key_place(TAG_EXTENT, segment, behind ? offset + 1 : offset);
-    struct extent_record extent;
-    struct span at, value;
-    uint64_t at_segment;
-    int r = behind ? index_cursor_seek(cursor, key_span(&key), &at, &value)
-                   : index_cursor_before(cursor, key_span(&key), &at, &value);
-
-    if (r < 0 || !key_parse_place(at, TAG_EXTENT, &at_segment, ret_offset) || at_segment != segment)
-        return false;
-    *ret_end = extent_parse(value, &extent) == 0 ? *ret_offset + extent.length : UINT64_MAX;
-    return true;
-}
-
 /* In a sealed segment all between two living extents is dead: the range of freed ones from *i on grows to them, so that
  * pages shared by small blobs go with the last of them. Moves *i behind the last extent of the range. */
 static struct range range_sealed(const struct group *group, struct index_cursor *cursor, int *i)
@@ -128,10 +97,10 @@ static struct range range_sealed(const struct group *group, struct index_cursor 
     uint64_t offset, end;
     struct range range = {0, group->record.size};
 
-    if (neighbour(cursor, group->segment, group->freed[*i].offset, false, &offset, &end))
+    if (extent_neighbour(cursor, group->segment, group->freed[*i].offset, false, &offset, &end))
         range.begin = end;
     for (; *i < group->count; ++*i) {
-        if (!neighbour(cursor, group->segment, group->freed[*i].offset, true, &offset, &end)) {
+        if (!extent_neighbour(cursor, group->segment, group->freed[*i].offset, true, &offset, &end)) {
             *i = group->count;
             return range;
         }
@@ -182,7 +151,7 @@ static int place_punch(struct segment *segment, unsigned place, const struct ran
                 */
         return r == -ENOENT && !(lacks_get(&segment->set->lacks, segment->id) >> place & 1) ? 0 : r;
     for (int i = 0; r == 0 && i < count; i++)
-        r = segment_punch(segment, place, ranges[i].begin, ranges[i].end);
+        r = segment_punch(segment, place, ranges[i]);
     if (r == 0)
         r = drive_file_sync(file, DRIVE_PATIENT);
     if (r < 0)
@@ -276,10 +245,10 @@ static int group_is_whole(struct group *group)
     if (r == 0)
         r = index_cursor_open(txn, &cursor);
     if (r == 0) {
-        bool more = neighbour(&cursor, group->segment, UINT64_MAX, true, &offset, &end);
+        bool more = extent_neighbour(&cursor, group->segment, UINT64_MAX, true, &offset, &end);
         while (more && at < group->count && group->freed[at].offset == offset) {
             at++;
-            more = neighbour(&cursor, group->segment, offset, true, &offset, &end);
+            more = extent_neighbour(&cursor, group->segment, offset, true, &offset, &end);
         }
         index_cursor_close(&cursor);
         r = !more && group->record.state == SEGMENT_SEALED;
@@ -327,7 +296,7 @@ int reclaim_pass(struct data *data)
     int result = 0;
 
     pins_walk(&data->pins);
-    if (!data_may_discard(data->index))
+    if (!may_discard(data->index))
         return CAIRN_EQUORUM;
     for (;;) {
         int count = freed_find(data, &from, batch, &sequence);

@@ -137,22 +137,6 @@ int extent_put(struct index_txn *txn, char tag, uint64_t segment, uint64_t offse
     return fixed_put(txn, key_place(tag, segment, offset), record, sizeof(*record));
 }
 
-int segment_is_empty(struct index_txn *txn, uint64_t id)
-{
-    struct record_key start = key_place(TAG_EXTENT, id, 0);
-    struct index_cursor cursor;
-    struct span key, value;
-    uint64_t segment, offset;
-    int r = index_cursor_open(txn, &cursor);
-
-    if (r < 0)
-        return r;
-    r = index_cursor_seek(&cursor, key_span(&start), &key, &value);
-    bool used = r == 0 && key_parse_place(key, TAG_EXTENT, &segment, &offset) && segment == id;
-    index_cursor_close(&cursor);
-    return r < 0 && r != -ENOENT ? r : !used;
-}
-
 int record_drop(struct index_txn *txn, struct record_key key)
 {
     int r = index_delete(txn, key_span(&key));

@@ -1,6 +1,6 @@
 /*
- * Records: typed access to what this layer has in the index (format.h). A value of the wrong size or with a field out of its bounds
- * is CAIRN_ECORRUPT. The others answer as index_get, index_put and index_delete do.
+ * Records: typed access to what this layer has in the index (format.h). A value of the wrong size or with a field out
+ * of its bounds is CAIRN_ECORRUPT. The others answer as index_get, index_put and index_delete do.
  */
 #ifndef CAIRN_DATA_RECORD_H
 #define CAIRN_DATA_RECORD_H
@@ -13,8 +13,8 @@ struct record_key {
     uint8_t len;
 };
 
-struct record_key key_id(char tag, uint64_t id);                           /* 'B', 'S', 'H' */
-struct record_key key_place(char tag, uint64_t segment, uint64_t offset);  /* 'L', 'F' */
+struct record_key key_id(char tag, uint64_t id);                          /* 'B', 'S', 'H' */
+struct record_key key_place(char tag, uint64_t segment, uint64_t offset); /* 'L', 'F' */
 static inline struct span key_span(const struct record_key *key)
 {
     return span_make(key->bytes, key->len);
@@ -31,8 +31,6 @@ int extent_get(struct index_txn *txn, char tag, uint64_t segment, uint64_t offse
 int extent_put(struct index_txn *txn, char tag, uint64_t segment, uint64_t offset, const struct extent_record *record);
 int extent_parse(struct span value, struct extent_record *ret_record);
 int segment_parse(struct span value, struct segment_record *ret_record);
-/* 1 when no blob lies in the segment, 0 when one does. */
-int segment_is_empty(struct index_txn *txn, uint64_t id);
 /* Deletes a record; that there was none is no error. */
 int record_drop(struct index_txn *txn, struct record_key key);
 /* Puts the places into the blob's 'H' record, beside those that it has; 0 places: takes the record away. */

@@ -1,22 +1,14 @@
-/*
- * Recovery at open. What the last process left, and what becomes of it:
- *
- *   segments open in the index          settled (settle.c): the ranges of writers that did not commit are given back
- *   sealed segments stale on a drive    their gaps are punched there, now that it is back
- *   segment files without a record      removed: their segment was, or its creation was not completed
- *   copies of files that healing made   removed, as they are not complete
- *   segments without a file on a drive  remembered (lacks.c), for healing: the drive was replaced, or away
- *   'F' records                         left to the keeper's first pass
- *
- * A segment file with an id that was never given out means that the index is older than the drives: the wrong index, or
- * a lost one. Nothing is removed then, and the store does not open.
- */
+#include "objstore/data/recover.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/punch.h"
 #include "objstore/data/record.h"
+#include "objstore/data/settle.h"
+#include "objstore/data/stale.h"
 #include "objstore/drive/drive.h"
 
 struct id_list {
@@ -114,14 +106,6 @@ static int visit_segment(void *arg, const char *name)
     return id_list_add(half ? &listing->halves : &listing->files, id);
 }
 
-bool data_may_discard(struct index *index)
-{
-    struct index_stats stats;
-
-    index_stats(index, &stats);
-    return stats.writable;
-}
-
 static int halves_remove(struct drive *drive, const struct id_list *halves)
 {
     int r = 0;
@@ -139,7 +123,7 @@ static int halves_remove(struct drive *drive, const struct id_list *halves)
 static int place_look(struct data *data, struct drive *drive, const struct id_list *known, struct id_list *ret_files)
 {
     struct listing listing = {0};
-    bool discard = data_may_discard(data->index);
+    bool discard = may_discard(data->index);
     int r = drive_list(drive, DRIVE_DATA_FOLDER, visit_segment, &listing);
 
     for (size_t i = 0; r == 0 && i < listing.files.count; i++)
@@ -195,33 +179,6 @@ static void inventories_free(struct data *data, struct inventory *inventories)
 }
 
 /* ---- segments ---- */
-
-struct fresh {
-    uint64_t id;
-    uint32_t places;
-};
-
-static int record_fresh(struct index_txn *txn, void *arg)
-{
-    struct fresh *fresh = arg;
-    struct segment_record record;
-    int r = segment_get_record(txn, fresh->id, &record);
-
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    record.stale &= ~fresh->places;
-    return segment_put_record(txn, fresh->id, &record);
-}
-
-int segment_refresh(struct erasure_set *set, uint64_t id, const struct segment_record *record)
-{
-    struct fresh fresh = {.id = id};
-    uint32_t back = record->stale & drive_set_online(set->drives);
-
-    if (back && data_may_discard(set->index))
-        fresh.places = segment_punch_gaps(set, id, record->size, back);
-    return fresh.places ? index_apply(set->index, record_fresh, &fresh, INDEX_APPLIED) : 0;
-}
 
 static int segment_note_lacks(struct data *data, uint64_t id, const struct inventory *inventories)
 {

@@ -18,7 +18,11 @@
 
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
+#include "objstore/data/extent_map.h"
+#include "objstore/data/move.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/record.h"
+#include "objstore/data/stale.h"
 #include "objstore/data/writer.h"
 #include "objstore/drive/drive.h"
 
@@ -167,7 +171,7 @@ static int refill_batch(struct refill *refill, uint64_t *from)
 {
     struct data *data = refill->data;
     struct extent_at extents[BATCH];
-    int count = segment_extents(data, refill->id, from, extents, BATCH), r = count < 0 ? count : 0;
+    int count = segment_extents(data->index, refill->id, from, extents, BATCH), r = count < 0 ? count : 0;
 
     refill->count = 0;
     for (int i = 0; r == 0 && i < count; i++) {

@@ -7,6 +7,7 @@
 #include "objstore/base/errors.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/record.h"
 #include "objstore/data/verify.h"
 

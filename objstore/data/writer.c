@@ -8,6 +8,7 @@
 #include "objstore/base/hash.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
+#include "objstore/data/pin.h"
 #include "objstore/data/stripe.h"
 
 struct blob_writer {

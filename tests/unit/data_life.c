@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/data/compact.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
+#include "objstore/data/move.h"
+#include "objstore/data/pin.h"
 #include "objstore/drive/fault.h"
 #include "tests/support/data_bed.h"
 #include "tests/support/descriptors.h"
