@@ -48,8 +48,7 @@ static void batch_clear(struct batch *batch)
     *batch = (struct batch){.redo = redo, .callbacks = callbacks, .callback_cap = cap};
 }
 
-/* index->lock held. */
-static void batch_drop(struct index *index, struct batch *batch)
+void batch_drop(struct index *index, struct batch *batch)
 {
     if (--batch->refs)
         return;
@@ -165,7 +164,8 @@ static void applied(struct replica *replica, unsigned count, int rc)
             replica->meta.epoch = replica->index->meta.epoch;
             replica->meta.sequence = batch->sequence;
             batch->answers++;
-            batch->acks++;
+            if (++batch->acks == replica->index->write_quorum)
+                batch->quorum_ns = clock_mono_ns() - batch->sent_ns;
         }
         ring_pop(replica);
     }
@@ -182,9 +182,11 @@ static void applier_round(struct replica *replica)
     bool good = replica->healthy;
     for (unsigned i = 0; i < count; i++)
         batches[i] = ring_at(replica, i);
+    replica->round_ns = clock_mono_ns();
     pthread_mutex_unlock(&replica->index->lock);
     int rc = good ? apply(replica, batches, count) : 0;
     pthread_mutex_lock(&replica->index->lock);
+    replica->round_ns = 0;
     applied(replica, count, rc);
 }
 
@@ -204,27 +206,46 @@ static void *applier_main(void *arg)
         else
             pthread_cond_wait(&replica->work, &replica->index->lock);
     }
+    replica->running = false;
+    pthread_cond_broadcast(&replica->index->progress);
+    bool alone = thread_leaves(replica->index);
     pthread_mutex_unlock(&replica->index->lock);
+    if (alone)
+        index_release(replica->index);
     return NULL;
 }
 
 int applier_start(struct replica *replica)
 {
+    replica->running = true;
     int rc = pthread_create(&replica->thread, NULL, applier_main, replica);
-    replica->running = rc == 0;
+    replica->started = replica->running = rc == 0;
     return -rc;
+}
+
+/* index->lock held. */
+static bool is_stuck(const struct replica *replica)
+{
+    return replica->round_ns && clock_mono_ns() - replica->round_ns > STALL_NS;
 }
 
 void applier_stop(struct replica *replica)
 {
-    if (!replica->running)
+    struct index *index = replica->index;
+    if (!replica->started)
         return;
-    pthread_mutex_lock(&replica->index->lock);
+    pthread_mutex_lock(&index->lock);
     replica->stop = true;
     pthread_cond_signal(&replica->work);
-    pthread_mutex_unlock(&replica->index->lock);
-    pthread_join(replica->thread, NULL);
-    replica->running = false;
+    while (replica->running && !is_stuck(replica))
+        lock_wait(index, &index->progress, CLOSE_LOOK_NS);
+    bool ended = !replica->running;
+    pthread_mutex_unlock(&index->lock);
+    if (ended)
+        pthread_join(replica->thread, NULL);
+    else
+        pthread_detach(replica->thread);
+    replica->started = false;
 }
 
 /* ---- the writer's side ---- */
@@ -247,6 +268,7 @@ static void wait_for_room(struct index *index, struct replica *replica)
 void applier_send_all(struct index *index, struct batch *batch)
 {
     pthread_mutex_lock(&index->lock);
+    batch->sent_ns = clock_mono_ns();
     for (size_t i = 0; i < index->count; i++) {
         struct replica *replica = &index->replicas[i];
         if (replica == index->primary)

@@ -106,6 +106,7 @@ static int locks_init(struct index *index)
     pthread_mutex_init(&index->lock, NULL);
     pthread_cond_init(&index->progress, &monotonic);
     pthread_cond_init(&index->rejoin.change, &monotonic);
+    pthread_cond_init(&index->office.change, &monotonic);
     pthread_condattr_destroy(&monotonic);
     for (size_t i = 0; i < INDEX_REPLICAS_MAX; i++) {
         index->replicas[i].index = index;
@@ -125,21 +126,32 @@ static void locks_release(struct index *index)
     }
     pthread_cond_destroy(&index->progress);
     pthread_cond_destroy(&index->rejoin.change);
+    pthread_cond_destroy(&index->office.change);
     pthread_mutex_destroy(&index->lock);
 }
 
+void lock_wait(struct index *index, pthread_cond_t *cond, int64_t ns)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    ns += deadline.tv_nsec;
+    deadline.tv_sec += ns / NS_PER_SEC;
+    deadline.tv_nsec = ns % NS_PER_SEC;
+    pthread_cond_timedwait(cond, &index->lock, &deadline);
+}
+
 /* Signals are the program's; its own threads take them. */
-static int threads_start(struct index *index, int64_t rejoin_ns)
+static int threads_start(struct index *index, const struct index_options *options)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = writer_start(index);
+    int rc = office_start(index, options->late_ns);
     for (size_t i = 0; i < index->count && rc == 0; i++)
         if (index->replicas[i].healthy && index->count > 1)
             rc = applier_start(&index->replicas[i]);
     if (rc == 0 && index->count > 1)
-        rc = rejoin_start(index, rejoin_ns);
+        rc = rejoin_start(index, options->rejoin_ns);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
@@ -154,7 +166,7 @@ static int start(struct index *index, const struct index_options *options)
     atomic_store(&index->sequence, index->meta.sequence);
     atomic_store(&index->applied, index->meta.sequence);
     atomic_store(&index->finished, index->meta.sequence);
-    return threads_start(index, options->rejoin_ns);
+    return threads_start(index, options);
 }
 
 int index_open(const struct index_options *options, struct index **ret_index)
@@ -190,20 +202,70 @@ static void spares_free(struct index *index)
     }
 }
 
+void index_release(struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++)
+        readers_leave(index, &index->replicas[i]);
+    readers_release(index);
+    for (size_t i = 0; i < index->count; i++)
+        replica_release(&index->replicas[i]);
+    spares_free(index);
+    locks_release(index);
+    free(index);
+}
+
+bool thread_leaves(struct index *index)
+{
+    return index->closed && --index->left == 0;
+}
+
+/* index->lock held. */
+static unsigned threads_left(const struct index *index)
+{
+    unsigned count = index->rejoin.running + index->office.threads;
+    for (size_t i = 0; i < index->count; i++)
+        count += index->replicas[i].running + atomic_load(&index->replicas[i].detained);
+    return count;
+}
+
+/* The index is its threads' from now on, when there are any: false. */
+static bool is_alone(struct index *index)
+{
+    pthread_mutex_lock(&index->lock);
+    index->closed = true;
+    index->left = threads_left(index);
+    bool alone = index->left == 0;
+    pthread_mutex_unlock(&index->lock);
+    return alone;
+}
+
+/* Closes the replicas that no thread is in. */
+static void release_unused(struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        pthread_mutex_lock(&index->lock);
+        bool used = replica->running || atomic_load(&replica->detained);
+        pthread_mutex_unlock(&index->lock);
+        if (used)
+            continue;
+        readers_leave(index, replica);
+        replica_release(replica);
+    }
+}
+
 void index_close(struct index **index)
 {
     struct index *old = *index;
     if (!old)
         return;
     *index = NULL;
-    rejoin_stop(old);
-    writer_stop(old);
+    bool ended = rejoin_stop(old);
+    ended = office_end(old) && ended;
     for (size_t i = 0; i < old->count; i++)
         applier_stop(&old->replicas[i]);
-    readers_release(old);
-    for (size_t i = 0; i < old->count; i++)
-        replica_release(&old->replicas[i]);
-    spares_free(old);
-    locks_release(old);
-    free(old);
+    if (ended) /* else there is a thread that may be in any of them */
+        release_unused(old);
+    if (is_alone(old))
+        index_release(old);
 }

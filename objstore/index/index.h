@@ -121,6 +121,7 @@ struct index_options {
     struct buf *message; /* NULL, or gets a text on each replica that is not good or was copied anew, for a human */
     size_t map_size;     /* the map to begin with; 0: the default, so large that it hardly ever grows */
     int64_t rejoin_ns;   /* how long after its failure a replica is first copied anew; 0: the default */
+    int64_t late_ns;     /* how long the primary's drive may take for a commit that the others have; 0: the default */
 };
 
 #define INDEX_REPLICAS_MAX 16
@@ -132,7 +133,9 @@ struct index_options {
  * copying the index takes. 0; -EINVAL; -EBUSY (another process has it open); CAIRN_EQUORUM; CAIRN_ECORRUPT;
  * CAIRN_EFORMAT; CAIRN_EFOREIGN (replicas of two deployments); -ENOSPC, -EACCES … of a folder; -EIO; -ENOMEM. */
 int index_open(const struct index_options *options, struct index **ret_index);
-/* Commits what is queued and closes; every transaction has ended. Accepts NULL. */
+/* Commits what is queued and closes; every transaction has ended. A drive that hangs is waited for some seconds and
+ * then left: its replica stays claimed until it answers. (All do when it is the one without which no commit can end, or
+ * from which another is being copied.) Accepts NULL. */
 void index_close(struct index **index);
 /* Fills up to cap rows; returns the number of replicas. Any thread. */
 size_t index_status(struct index *index, struct index_replica_status *ret_rows, size_t cap);

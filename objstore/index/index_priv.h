@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "objstore/base/clock.h"
 #include "objstore/index/format.h"
 #include "objstore/index/index.h"
 #include "objstore/index/park.h"
@@ -34,6 +35,9 @@
 #define LAG_BATCHES 64                     /* that a replica may be behind, and their redo bytes */
 #define LAG_BYTES ((size_t)32 << 20)
 #define STALL_NS (10 * 1000000000LL) /* a replica that does not answer for so long is given up; readers likewise */
+
+#define CLOSE_NS (20 * NS_PER_SEC) /* closing waits so long for a thread that does not come back from a drive */
+#define CLOSE_LOOK_NS (100 * NS_PER_MS)
 
 enum { CACHE_LINE = 64 };
 
@@ -60,6 +64,8 @@ struct batch {
     unsigned sent;      /* replicas it was sent to, */
     unsigned answers;   /* … that committed it or failed, */
     unsigned acks;      /* … that committed it */
+    int64_t sent_ns;    /* when, */
+    int64_t quorum_ns;  /* … and how long it took until acks was W */
     uint64_t sequence;
     size_t pages;     /* that its commit may write, at most */
     struct redo redo; /* complete, and read-only, once it is sent */
@@ -114,6 +120,7 @@ struct replica {
     struct trail trail;             /* only when there are other replicas */
     _Atomic uint64_t generation;    /* in which it is or was the primary; 0: it never was */
     _Atomic uint64_t visible_txnid; /* as the primary: LMDB's number of its last finished commit */
+    atomic_bool detained;           /* a writer that was left behind is in it; set with index->lock */
     pthread_mutex_t copying;        /* held while it is copied from: the map can't change then */
 
     /* index->lock from here on */
@@ -128,7 +135,9 @@ struct replica {
     unsigned queue_first, queue_count;
     size_t queue_bytes, queue_pages;
     bool stop;
-    bool running; /* has its thread */
+    bool started;     /* has its thread, */
+    bool running;     /* … which has not ended */
+    int64_t round_ns; /* when it began what it is about; 0: it waits */
     pthread_t thread;
     pthread_cond_t work;
 };
@@ -136,9 +145,28 @@ struct replica {
 /* The thread that brings failed replicas back; index->lock. */
 struct rejoin {
     pthread_t thread;
-    bool running, stop;
+    bool started, running, stop;
     int64_t first_ns;      /* how long after a failure it tries */
     pthread_cond_t change; /* a replica failed or has dropped what it had, or the index closes */
+};
+
+/* A thread that writes, on its stack. */
+struct writer {
+    bool left; /* behind: another writes */
+};
+
+/* Who writes, and what a stand-in looks at (succession.c); index->lock. */
+struct office {
+    struct writer *holder; /* who writes; NULL: nobody any more */
+    unsigned threads;      /* the holder, and who stands by */
+    struct batch *batch;   /* the primary commits it, or NULL, */
+    int64_t since;         /* … since then */
+    uint64_t entered;      /* how often it has begun to; */
+    uint64_t seen;         /* … when the stand-in looked last */
+    unsigned looks;        /* at which it had been the same commit already */
+    bool dozing;           /* the stand-in looks when something is entered */
+    int64_t late_ns;
+    pthread_cond_t change; /* something was entered while it dozed, or a thread has ended */
 };
 
 struct writer_job {
@@ -165,6 +193,7 @@ struct index {
     _Atomic(struct writer_job *) job; /* to be run between two batches */
 
     /* The writer's. */
+    struct request *todo; /* taken from the queue */
     struct index_txn write;
     enum room room;      /* as the open batch found it, */
     bool disk_full;      /* … that a file could not be extended, */
@@ -175,8 +204,6 @@ struct index {
     struct meta meta;    /* of the last attempt to commit: a failed one uses up its sequence */
     atomic_bool gone;    /* a commit is on fewer than W replicas, or no epoch has begun: nothing is written until the
                             next start, and no replica rejoins to make a quorum */
-    pthread_t writer;
-    bool running;
 
     _Atomic uint64_t failures;   /* failed commits in which somebody was answered at applied */
     atomic_int failure;          /* the last one's code */
@@ -186,6 +213,9 @@ struct index {
     pthread_mutex_t lock;
     pthread_cond_t progress; /* an answer came, a queue has room */
     struct rejoin rejoin;
+    struct office office;
+    bool closed;   /* by its owner; threads that did not come back from a drive are left, */
+    unsigned left; /* … so many */
     struct batch *spare;
     size_t count; /* R */
     size_t write_quorum;
@@ -193,6 +223,15 @@ struct index {
 };
 
 #define DATABASE "data.mdb"
+
+/* ---- index.c ---- */
+
+/* index->lock held: waits for cond, for at most ns. */
+void lock_wait(struct index *index, pthread_cond_t *cond, int64_t ns);
+/* index->lock held: a thread of the index touches it no more. True when it is the last one of an index that was closed
+ * without it: it lets the lock go and calls index_release. */
+bool thread_leaves(struct index *index);
+void index_release(struct index *index);
 
 /* ---- replica.c: one LMDB environment. LMDB's own codes: 0, errno, MDB_… ---- */
 
@@ -235,7 +274,7 @@ int meta_redo(struct redo *redo, const struct meta *meta, struct redo_op *ret_op
 /* ---- applier.c ---- */
 
 int applier_start(struct replica *replica);
-/* Lets it finish its queue and joins it. */
+/* Lets it finish its queue and end; not when it does not come back from the drive in STALL_NS. */
 void applier_stop(struct replica *replica);
 /* Gives the batch to every healthy replica but the primary. May wait, at most STALL_NS for each, when one is too far
  * behind. */
@@ -252,14 +291,16 @@ void collecting_end(struct replica *replica);
 /* A batch of its own for the writer, empty; NULL when memory is short. */
 struct batch *batch_new(struct index *index);
 void batch_unref(struct index *index, struct batch *batch);
+/* The same with index->lock held. */
+void batch_drop(struct index *index, struct batch *batch);
 void batch_free(struct batch *batch);
 
 /* ---- reader.c ---- */
 
 int readers_init(struct index *index);
+/* The gate is closed, or there are no readers any more: no slot keeps a transaction of that replica. */
+void readers_leave(struct index *index, const struct replica *replica);
 void readers_release(struct index *index);
-/* The gate is closed: no slot keeps a transaction. */
-void readers_drop(struct index *index);
 /* Keeps readers out and waits until none is in; false, with the gate open, when that takes longer than STALL_NS. */
 bool gate_close(struct index *index);
 void gate_open(struct index *index);
@@ -268,22 +309,41 @@ void await_finish(struct index *index, uint64_t sequence);
 
 /* ---- writer.c ---- */
 
-int writer_start(struct index *index);
+/* Runs batches until the index closes. */
+void writer_loop(struct index *index);
+/* The batch is durable (0) or void: readers may go on; callbacks run, callers are answered. */
+void writer_finish(struct index *index, struct batch *batch, int rc);
 /* Wakes the writer: something is queued, or somebody waits for the batch that it keeps open. */
 void queue_wake(struct index *index);
-void writer_stop(struct index *index);
 /* Runs fn on the writer's thread between two batches, and waits for it. */
 void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg);
+
+/* ---- succession.c ---- */
+
 /* Readers go to this replica from now on. It holds every commit that has finished, and its database has no other user.
  * LMDB's codes. */
 int primary_set(struct index *index, struct replica *replica);
+/* The primary is unhealthy: another takes its place. Without one nothing is written any more. */
+void replace_primary(struct index *index);
+bool may_write(struct index *index);
 /* A read met a damaged record in the primary of that generation. */
 void writer_suspect(struct index *index, uint64_t generation);
+void heed_suspicion(struct index *index);
+/* Around what the writer does on the primary's drive to commit the batch. office_leave does not return when another
+ * writes by then: it ends the thread. */
+struct writer *office_enter(struct index *index, struct batch *batch);
+void office_leave(struct index *index, struct writer *me, struct replica *primary, struct batch *batch);
+/* Starts the thread that writes and, where there are other replicas, one that stands by. late_ns as of index_options.
+ */
+int office_start(struct index *index, int64_t late_ns);
+/* What is queued is committed, and they end; false when the primary's drive does not let them in CLOSE_NS. */
+bool office_end(struct index *index);
 
 /* ---- rejoin.c ---- */
 
 int rejoin_start(struct index *index, int64_t first_ns);
-void rejoin_stop(struct index *index);
+/* False when it does not come back from the drives in CLOSE_NS. */
+bool rejoin_stop(struct index *index);
 
 /* ---- recover.c ---- */
 

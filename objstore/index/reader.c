@@ -43,16 +43,15 @@ static void slot_drop(struct index_txn *slot)
     slot->mdb = NULL;
 }
 
-void readers_drop(struct index *index)
+void readers_leave(struct index *index, const struct replica *replica)
 {
-    for (size_t i = 0; i < READERS_MAX; i++)
-        slot_drop(&index->readers[i]);
+    for (size_t i = 0; index->readers && i < READERS_MAX; i++)
+        if (index->readers[i].replica == replica)
+            slot_drop(&index->readers[i]);
 }
 
 void readers_release(struct index *index)
 {
-    for (size_t i = 0; index->readers && i < READERS_MAX; i++)
-        slot_drop(&index->readers[i]);
     free(index->readers);
     index->readers = NULL;
 }
@@ -100,14 +99,25 @@ static unsigned first_slot(void)
     return mine - 1;
 }
 
-static bool slot_try(struct index_txn *slot)
-{
-    return !atomic_load_explicit(&slot->busy, memory_order_relaxed) && !atomic_exchange(&slot->busy, 1);
-}
-
 static void slot_give_back(struct index_txn *slot)
 {
     atomic_store_explicit(&slot->busy, 0, memory_order_release);
+}
+
+/* Even to end the transaction that a slot keeps is a write to its replica's drive. */
+static bool slot_is_stuck(const struct index_txn *slot)
+{
+    return slot->mdb && atomic_load(&slot->replica->detained);
+}
+
+static bool slot_try(struct index_txn *slot)
+{
+    if (atomic_load_explicit(&slot->busy, memory_order_relaxed) || atomic_exchange(&slot->busy, 1))
+        return false;
+    if (!slot_is_stuck(slot))
+        return true;
+    slot_give_back(slot);
+    return false;
 }
 
 static struct index_txn *slot_find(struct index *index)

@@ -48,7 +48,7 @@ static void step_release(struct index *index, void *arg)
     a->ok = gate_close(index);
     if (!a->ok)
         return;
-    readers_drop(index);
+    readers_leave(index, a->to);
     gate_open(index);
 }
 
@@ -158,7 +158,7 @@ static int attempt_run(struct attempt *a)
     if (rc < 0)
         return rc;
     rc = copy_new(a);
-    if (rc == 0 && !a->to->running)
+    if (rc == 0 && !a->to->started)
         rc = applier_start(a->to);
     if (rc == 0)
         rc = come_near(a);
@@ -186,12 +186,18 @@ static void replica_rejoin(struct index *index, struct replica *replica)
 
 /* ---- the thread ---- */
 
-/* index->lock held. One whose drive is there; it is not looked at while its applier still has batches to drop. */
+/* index->lock held. Whether no thread is in it any more: its applier, with batches to drop, or a writer. */
+static bool is_let_go(const struct replica *replica)
+{
+    return !replica->queue_count && !atomic_load(&replica->detained);
+}
+
+/* index->lock held. One whose drive is there. */
 static struct replica *find_lost(struct index *index)
 {
     for (size_t i = 0; i < index->count && !atomic_load(&index->gone); i++) {
         struct replica *replica = &index->replicas[i];
-        if (!replica->healthy && replica->folder >= 0 && replica != index->primary && !replica->queue_count)
+        if (!replica->healthy && replica->folder >= 0 && replica != index->primary && is_let_go(replica))
             return replica;
     }
     return NULL;
@@ -231,26 +237,40 @@ static void *rejoin_main(void *arg)
         due = 0;
         wait = wait < WAIT_MAX_NS / 2 ? 2 * wait : WAIT_MAX_NS;
     }
+    rejoin->running = false;
+    pthread_cond_broadcast(&index->progress);
+    bool alone = thread_leaves(index);
     pthread_mutex_unlock(&index->lock);
+    if (alone)
+        index_release(index);
     return NULL;
 }
 
 int rejoin_start(struct index *index, int64_t first_ns)
 {
     index->rejoin.first_ns = first_ns > 0 ? first_ns : WAIT_FIRST_NS;
+    index->rejoin.running = true;
     int rc = pthread_create(&index->rejoin.thread, NULL, rejoin_main, index);
-    index->rejoin.running = rc == 0;
+    index->rejoin.started = rc == 0;
     return -rc;
 }
 
-void rejoin_stop(struct index *index)
+bool rejoin_stop(struct index *index)
 {
-    if (!index->rejoin.running)
-        return;
+    struct rejoin *rejoin = &index->rejoin;
+    if (!rejoin->started)
+        return true;
+    int64_t until = clock_mono_ns() + CLOSE_NS;
     pthread_mutex_lock(&index->lock);
-    index->rejoin.stop = true;
-    pthread_cond_signal(&index->rejoin.change);
+    rejoin->stop = true;
+    pthread_cond_signal(&rejoin->change);
+    while (rejoin->running && clock_mono_ns() < until)
+        lock_wait(index, &index->progress, CLOSE_LOOK_NS);
+    bool ended = !rejoin->running;
     pthread_mutex_unlock(&index->lock);
-    pthread_join(index->rejoin.thread, NULL);
-    index->rejoin.running = false;
+    if (ended)
+        pthread_join(rejoin->thread, NULL);
+    else
+        pthread_detach(rejoin->thread);
+    return ended;
 }

@@ -10,17 +10,14 @@
  * see it) or LINGER_NS have passed. So one client's changes, each sent after the answer to the last, share a commit
  * too. What a commit's failure leaves:
  *
- *   committed on          the batch is      then
- *   W or more             durable           those without it are unhealthy; was the primary one, another is promoted
- *   none                  void              every caller gets the error; a replica is unhealthy unless its disk was
- * only full some, fewer than W    in doubt          callers get CAIRN_EQUORUM, and nothing is written until the next
- * start decides
+ *   committed on       the batch is   then
+ *   W or more          durable        those without it are unhealthy; was the primary one, another is promoted
+ *   none               void           every caller gets the error; a replica is unhealthy unless its disk was only full
+ *   some, less than W  in doubt       callers get CAIRN_EQUORUM, and nothing is written until the next start decides
  *
  * A sequence is used up by the attempt, so a replica on which a void batch survives after all is behind the next one.
  */
 #include <assert.h>
-#include <signal.h>
-#include <stdlib.h>
 
 #include "objstore/base/clock.h"
 #include "objstore/base/errors.h"
@@ -75,106 +72,6 @@ static void answer(struct request *request, int result)
     event_set(&request->answered); /* the request may be gone */
 }
 
-/* ---- quorum ---- */
-
-static unsigned healthy_count(struct index *index)
-{
-    unsigned count = 0;
-    pthread_mutex_lock(&index->lock);
-    for (size_t i = 0; i < index->count; i++)
-        count += index->replicas[i].healthy;
-    pthread_mutex_unlock(&index->lock);
-    return count;
-}
-
-static bool may_write(struct index *index)
-{
-    return !index->gone && healthy_count(index) >= index->write_quorum;
-}
-
-/* index->lock held: a replica's disk was full, and so everybody's commit was void. */
-static void forgive_full_disks(struct index *index)
-{
-    for (size_t i = 0; i < index->count; i++) {
-        struct replica *replica = &index->replicas[i];
-        if (!replica->healthy && replica->error == -ENOSPC && replica->meta.sequence == index->primary->meta.sequence) {
-            replica->healthy = true;
-            replica->error = 0;
-        }
-    }
-}
-
-/* The healthy replica that is furthest; all its batches are applied. NULL when there is none. */
-static struct replica *heir(struct index *index)
-{
-    struct replica *best = NULL;
-    pthread_mutex_lock(&index->lock);
-    for (size_t i = 0; i < index->count; i++) {
-        struct replica *replica = &index->replicas[i];
-        if (replica->healthy && !replica->queue_count && (!best || replica->meta.sequence > best->meta.sequence))
-            best = replica;
-    }
-    pthread_mutex_unlock(&index->lock);
-    return best;
-}
-
-int primary_set(struct index *index, struct replica *replica)
-{
-    MDB_envinfo info;
-    int rc = mdb_env_info(replica->env, &info);
-    if (rc)
-        return rc;
-    atomic_store(&replica->visible_txnid, info.me_last_txnid);
-    atomic_store(&replica->generation, ++index->generation);
-    pthread_mutex_lock(&index->lock);
-    index->primary = replica;
-    pthread_cond_signal(&index->rejoin.change); /* the one before may be copied anew now */
-    pthread_mutex_unlock(&index->lock);
-    tide_rise(&index->finishes);
-    return 0;
-}
-
-/* The primary is unhealthy: another takes its place, for reads too. Without one it stays. Nobody waits for the reads
- * that are under way in the old one: they go on there. */
-static bool promote(struct index *index)
-{
-    struct replica *next = heir(index);
-    return next && primary_set(index, next) == 0;
-}
-
-static void replace_primary(struct index *index)
-{
-    if (!promote(index))
-        index->gone = true;
-}
-
-void writer_suspect(struct index *index, uint64_t generation)
-{
-    atomic_store(&index->suspect, generation);
-    queue_wake(index);
-}
-
-static void set_healthy(struct index *index, struct replica *replica, int error)
-{
-    pthread_mutex_lock(&index->lock);
-    if (error < 0)
-        replica_fail(replica, error);
-    replica->healthy = error == 0;
-    pthread_mutex_unlock(&index->lock);
-}
-
-/* A damaged record was met in the primary. If the others are a write quorum without it, one of them serves from now on.
- */
-static void heed_suspicion(struct index *index)
-{
-    struct replica *primary = index->primary;
-    if (atomic_exchange(&index->suspect, 0) != index->generation || healthy_count(index) <= index->write_quorum)
-        return;
-    set_healthy(index, primary, CAIRN_ECORRUPT);
-    if (!promote(index))
-        set_healthy(index, primary, 0);
-}
-
 /* ---- jobs of others ---- */
 
 void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg)
@@ -196,17 +93,29 @@ static void heed_job(struct index *index)
 
 /* ---- commit ---- */
 
+/* What may keep the thread for as long as the primary's drive hangs. If that is too long it does not return. */
+static int commit_once(struct index *index, struct batch *batch, bool again)
+{
+    struct replica *primary = index->primary;
+    MDB_txn *txn = index->write.mdb;
+    uint64_t epoch = index->meta.epoch;
+    index->write.mdb = NULL;
+    struct writer *me = office_enter(index, batch);
+    if (!again)
+        trail_add(primary, epoch, batch->sequence, &batch->redo);
+    int rc = mdb_txn_commit(txn);
+    office_leave(index, me, primary, batch);
+    return rc;
+}
+
 static int commit_primary(struct index *index, struct batch *batch)
 {
-    trail_add(index->primary, index->meta.epoch, batch->sequence, &batch->redo);
-    int rc = mdb_txn_commit(index->write.mdb);
-    index->write.mdb = NULL;
+    int rc = commit_once(index, batch, false);
     while (rc == MDB_MAP_FULL) {
         rc = batch_rebuild(index, batch, true);
         if (rc)
             break;
-        rc = mdb_txn_commit(index->write.mdb);
-        index->write.mdb = NULL;
+        rc = commit_once(index, batch, true);
     }
     batch_abort(index);
     trail_settle(index->primary, rc == 0);
@@ -224,6 +133,18 @@ static void note_primary(struct index *index, const struct batch *batch, int rc)
         primary->meta.sequence = batch->sequence;
     }
     pthread_mutex_unlock(&index->lock);
+}
+
+/* index->lock held: a replica's disk was full, and so everybody's commit was void. */
+static void forgive_full_disks(struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        struct replica *replica = &index->replicas[i];
+        if (!replica->healthy && replica->error == -ENOSPC && replica->meta.sequence == index->primary->meta.sequence) {
+            replica->healthy = true;
+            replica->error = 0;
+        }
+    }
 }
 
 /* What became of the batch, as the table above has it. */
@@ -397,58 +318,42 @@ static void refuse(struct request **todo, int code)
     }
 }
 
-static void run_batch(struct index *index, struct request **todo)
+static void run_batch(struct index *index)
 {
     struct batch *batch = batch_new(index);
     if (!batch) {
-        refuse(todo, -ENOMEM);
+        refuse(&index->todo, -ENOMEM);
         return;
     }
     batch->sequence = index->meta.sequence + 1;
     batch->error = lmdb_error(batch_begin(index, batch));
     if (!batch->error)
         room_look(index);
-    fill(index, batch, todo);
-    int rc = batch_commit(index, batch);
+    fill(index, batch, &index->todo);
+    writer_finish(index, batch, batch_commit(index, batch));
+}
+
+void writer_finish(struct index *index, struct batch *batch, int rc)
+{
     count_commit(index, batch, rc);
     settle(index, batch, rc);
     batch_unref(index, batch);
 }
 
-static void *writer_main(void *arg)
+void writer_loop(struct index *index)
 {
-    struct index *index = arg;
-    struct request *todo = NULL;
-    pthread_setname_np(pthread_self(), "index-writer");
     for (;;) {
         heed_suspicion(index);
         heed_job(index);
-        if (!todo)
-            todo = queue_take(index);
-        if (!todo && atomic_load(&index->stop))
-            return NULL;
-        if (!todo)
+        if (!index->todo)
+            index->todo = queue_take(index);
+        if (!index->todo && atomic_load(&index->stop))
+            return;
+        if (!index->todo)
             queue_wait(index);
         else if (may_write(index))
-            run_batch(index, &todo);
+            run_batch(index);
         else
-            refuse(&todo, CAIRN_EQUORUM);
+            refuse(&index->todo, CAIRN_EQUORUM);
     }
-}
-
-int writer_start(struct index *index)
-{
-    int rc = pthread_create(&index->writer, NULL, writer_main, index);
-    index->running = rc == 0;
-    return -rc;
-}
-
-void writer_stop(struct index *index)
-{
-    if (!index->running)
-        return;
-    atomic_store(&index->stop, true);
-    queue_wake(index);
-    pthread_join(index->writer, NULL);
-    index->running = false;
 }

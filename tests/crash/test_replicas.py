@@ -73,3 +73,22 @@ def test_a_replica_that_fails_while_it_serves_comes_back_and_counts(served):
     assert "index replica on a missing drive" in said
     assert f"index replica {served.drives[1]}" not in said, "it had to be copied: it had not been current"
     served.stop()
+
+
+def test_writes_and_reads_go_on_when_the_drive_of_the_primary_hangs(served):
+    served.power.trouble("hang", 0)
+    put(served, "while-it-hangs", IN_INDEX)
+    put(served, "in-segments", 300_000)
+    wait_left_out(served, 0)
+    check_bodies(served)
+    for i in range(50):
+        put(served, f"more-{i}", IN_INDEX)
+    check_bodies(served)
+    served.power.trouble("mend", 0)
+    wait_left_out(served)
+    put(served, "after", IN_INDEX)
+    check_bodies(served)
+    start_with_only(served, 0, 2)
+    check_bodies(served)
+    assert f"index replica {served.drives[0]}" not in served.log()[served.started_at:]
+    served.stop()

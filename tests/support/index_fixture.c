@@ -50,11 +50,16 @@ const char *fixture_database(size_t i)
     return databases[i];
 }
 
-static int64_t rejoin_ns;
+static int64_t rejoin_ns, late_ns;
 
 void fixture_rejoin_after(int64_t ns)
 {
     rejoin_ns = ns;
+}
+
+void fixture_late_after(int64_t ns)
+{
+    late_ns = ns;
 }
 
 int fixture_open_without(size_t count, unsigned missing, struct index **ret_index)
@@ -69,6 +74,7 @@ int fixture_open_without(size_t count, unsigned missing, struct index **ret_inde
         .write_quorum = count / 2 + 1,
         .message = &message,
         .rejoin_ns = rejoin_ns,
+        .late_ns = late_ns,
     };
     int rc = index_open(&options, ret_index);
     buf_add_char(&message, 0);

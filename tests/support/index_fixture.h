@@ -17,10 +17,12 @@ const char *fixture_database(size_t i);
 
 /* Opens count replicas; those in the bitmap missing as if their drive were. W = count / 2 + 1. */
 int fixture_open_without(size_t count, unsigned missing, struct index **ret_index);
-/* From now on a replica that fails is copied anew after so long. */
-void fixture_rejoin_after(int64_t ns);
 /* … all of them, which must succeed. */
 struct index *fixture_open(size_t count);
+/* In what is opened from now on a replica that fails is copied anew after so long; */
+void fixture_rejoin_after(int64_t ns);
+/* … and a primary whose drive takes so long for a commit is left behind. */
+void fixture_late_after(int64_t ns);
 /* What the last open had to say. */
 const char *fixture_message(void);
 
