@@ -1,9 +1,9 @@
 /*
- * The data layer's insides, as its files share them.
+ * The store: what its parts are, for the files that work on several of them. The parts know nothing of it.
  *
- * Lock order, outer first: allocator.lock → segment_table.lock → stripes.lock → segment.lock → a lane's; those of
- * chores, pins, lacks and damage are innermost. index_apply is called with none but allocator.lock held, and what runs
- * inside a mutation or its callbacks never takes that one.
+ * Lock order, outer first: allocator.lock → ids.lock → segment_table.lock → stripes.lock → segment.lock → a lane's;
+ * those of chores, pins, lacks and damage are innermost. index_apply is called with none but the first two held, and
+ * what runs inside a mutation or its callbacks never takes those.
  */
 #ifndef CAIRN_DATA_PRIV_H
 #define CAIRN_DATA_PRIV_H
@@ -21,20 +21,21 @@
 #include "objstore/data/segment.h"
 
 struct data {
-    struct index *index;
+    struct index *index; /* borrowed */
+    size_t set_count;
     struct erasure_set *sets;
     struct allocator *allocators; /* by set */
-    size_t set_count;
-    struct buffers buffers;
+    struct segment_table segments;
     struct ids ids;
+    struct buffers buffers;
+    struct pins pins;
     struct damage damage;
 
-    struct segment_table segments;
-    struct pins pins;
     struct chores chores;
-    pthread_t keeper;
-    bool keeping; /* the keeper runs */
-    atomic_ullong degraded_reads, bitrot_found;
+    pthread_t keeper; /* keeper.c's, as the next */
+    bool keeping;     /* it runs */
+
+    atomic_ullong degraded_reads, bitrot_found; /* since start, as all of these */
     atomic_ullong healed_blobs, refilled_blobs, refilled_bytes;
 };
 

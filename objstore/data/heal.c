@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/data/data.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/move.h"
 #include "objstore/data/pin.h"

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "objstore/data/data.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/rebuild.h"
 #include "objstore/data/shard_read.h"

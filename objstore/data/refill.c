@@ -3,13 +3,16 @@
  * segment was made. The blobs stay where they are; each shard is written into the place that it always had, which on
  * that drive was never written. So one file costs its own bytes, not those of all drives, and no blob moves.
  *
- * Order, and what a crash after each step leaves:
+ * Its order:
  *
- *   1  "ID.new" made on the drives, shards written, blob by blob    a copy that is not complete; the next start removes
- * it 2  their records: held, and out of the queue                    'B' says held where the file is still missing, as
- * it does after a drive was replaced: the missing file decides 3  files synced, the records durable the same 4  renamed
- * to "ID.seg", the folder synced                       done: the segment lacks nothing there any more 5  gaps that came
- * meanwhile are punched                         they are stale in 'S', and punched at the next start
+ *   step                                                   a crash after it leaves
+ *   1  "ID.new" made on the drives, shards written,        a copy that is not complete; the next start removes it
+ *      blob by blob
+ *   2  their records: held, and out of the queue           'B' says held where the file is still missing, as it does
+ *                                                          after a drive was replaced: the missing file decides
+ *   3  files synced, the records durable                   the same
+ *   4  renamed to "ID.seg", the folder synced              done: the segment lacks nothing there any more
+ *   5  gaps that came meanwhile are punched                they are stale in 'S', and punched at the next start
  *
  * Nobody reads the copy before 4, so there are no half-written shards to be mistaken for rot. A blob that can't be read
  * is left out, and its record says so.
@@ -17,6 +20,7 @@
 #include <errno.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/data/data.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/extent_map.h"
 #include "objstore/data/move.h"

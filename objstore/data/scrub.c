@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/data/data.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/pin.h"

@@ -1,12 +1,12 @@
 /* Redundancy that comes back: queued blobs move, segments get their files back, and neither can do harm. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "objstore/base/errors.h"
-#include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/record.h"
 #include "objstore/drive/fault.h"

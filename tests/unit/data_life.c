@@ -7,7 +7,6 @@
 
 #include "objstore/base/errors.h"
 #include "objstore/data/compact.h"
-#include "objstore/data/data_priv.h"
 #include "objstore/data/layout.h"
 #include "objstore/data/move.h"
 #include "objstore/data/pin.h"

@@ -1,13 +1,10 @@
-/* Opening and closing the data layer, and what it is asked for. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "objstore/base/errors.h"
+#include "objstore/data/data.h"
 #include "objstore/data/data_priv.h"
 #include "objstore/data/keeper.h"
 #include "objstore/data/layout.h"
-#include "objstore/data/record.h"
 #include "objstore/data/recover.h"
 
 #define SEGMENT_SIZE (256ull << 20)
@@ -26,19 +23,14 @@ static unsigned idle_segments(const struct data_options *options)
     return FILES_MAX / widest;
 }
 
-static void locks_init(struct data *data)
+static void parts_init(struct data *data, const struct data_options *options)
 {
+    data->index = options->index;
     ids_init(&data->ids, data->index);
     damage_init(&data->damage);
     chores_init(&data->chores);
     pins_init(&data->pins);
-}
-
-static void locks_destroy(struct data *data)
-{
-    ids_release(&data->ids);
-    damage_release(&data->damage);
-    pins_release(&data->pins);
+    segment_table_init(&data->segments, idle_segments(options));
 }
 
 static int set_build(struct data *data, const struct data_options *options, unsigned number)
@@ -90,9 +82,7 @@ int data_open(const struct data_options *options, struct data **ret_data)
     struct data *data = calloc(1, sizeof(*data));
     if (!data)
         return -ENOMEM;
-    data->index = options->index;
-    locks_init(data);
-    segment_table_init(&data->segments, idle_segments(options));
+    parts_init(data, options);
     int r = data_build(data, options);
     if (r == 0)
         r = data_recover(data);
@@ -102,6 +92,24 @@ int data_open(const struct data_options *options, struct data **ret_data)
         data_close(&data);
     *ret_data = data;
     return r;
+}
+
+/* No thread is left. Chores hold segments, so they go first. */
+static void data_release(struct data *data)
+{
+    chores_release(&data->chores);
+    segment_table_release(&data->segments);
+    for (size_t i = 0; i < data->set_count; i++) {
+        allocator_release(&data->allocators[i]);
+        erasure_set_release(&data->sets[i]);
+    }
+    free(data->sets);
+    free(data->allocators);
+    buffers_release(&data->buffers);
+    pins_release(&data->pins);
+    damage_release(&data->damage);
+    ids_release(&data->ids);
+    free(data);
 }
 
 void data_close(struct data **data)
@@ -120,70 +128,5 @@ void data_close(struct data **data)
         all = erasure_set_stop(&d->sets[i]) && all;
     if (!all)
         return;
-    chores_release(&d->chores);
-    segment_table_release(&d->segments);
-    for (size_t i = 0; i < d->set_count; i++) {
-        allocator_release(&d->allocators[i]);
-        erasure_set_release(&d->sets[i]);
-    }
-    free(d->sets);
-    free(d->allocators);
-    buffers_release(&d->buffers);
-    locks_destroy(d);
-    free(d);
-}
-
-/* ---- what others ask ---- */
-
-void data_refill_status(struct data *data, struct data_refill_status *ret_status)
-{
-    struct data_refill_status status = {
-        .done_blobs = atomic_load(&data->refilled_blobs),
-        .done_bytes = atomic_load(&data->refilled_bytes),
-    };
-
-    for (size_t i = 0; i < data->set_count; i++)
-        lacks_sum(&data->sets[i].lacks, &status.segments, &status.bytes);
-    *ret_status = status;
-}
-
-uint32_t data_online(const struct data *data, size_t set)
-{
-    return set < data->set_count ? drive_set_online(data->sets[set].drives) : 0;
-}
-
-void data_on_damage(struct data *data, void (*fn)(void *arg), void *arg)
-{
-    damage_subscribe(&data->damage, fn, arg);
-}
-
-int data_reclaim_wait(struct data *data)
-{
-    return chores_pass(&data->chores);
-}
-
-int data_status(struct data *data, struct data_status *ret_status)
-{
-    struct data_status status = {
-        .degraded_reads = atomic_load(&data->degraded_reads),
-        .bitrot_found = atomic_load(&data->bitrot_found),
-        .healed_blobs = atomic_load(&data->healed_blobs),
-    };
-    struct index_txn *txn = NULL;
-    int r = index_read_begin(data->index, &txn);
-
-    if (r < 0)
-        return r;
-    r = record_count(txn, TAG_FREED, &status.blobs_freed_pending);
-    if (r == 0)
-        r = heal_count(txn, &status.heal_pending, &status.heal_damaged);
-    index_read_end(&txn);
-    for (size_t i = 0; i < data->set_count; i++) {
-        status.total += data->sets[i].k * space_total(&data->allocators[i].space);
-        status.free += data->sets[i].k * allocator_space(&data->allocators[i]);
-    }
-    data_refill_status(data, &status.refill);
-    if (r == 0)
-        *ret_status = status;
-    return r;
+    data_release(d);
 }
