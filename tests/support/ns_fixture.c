@@ -1,6 +1,7 @@
 #include "tests/support/ns_fixture.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ void nsf_up(void)
 {
     char message[STORE_MESSAGE_MAX], drive[300];
     const char *drives[] = {drive};
-    struct store_options options = {.drives = drives, .drive_count = 1, .parity = STORE_PARITY_DEFAULT};
+    struct store_options options = {
+        .drives = drives, .drive_count = 1, .parity = STORE_PARITY_DEFAULT, .scrub_period = -1};
     snprintf(drive, sizeof(drive), "%s/drive", folder);
     int r = store_open(&options, &store, message, sizeof(message));
     cr_assert_eq(r, 0, "store_open: %s: %s", cairn_errname(r), message);
@@ -59,13 +61,20 @@ void nsf_down(void)
     store_close(&store);
 }
 
+/* Not the descriptor of the two meta pages, which LMDB opens with O_DSYNC: they are written over in place, and a full
+ * disk does not keep that from them. */
 void nsf_index_files(const char *path)
 {
     static int fds[16], count;
     char database[320];
     snprintf(database, sizeof(database), "%s/drive/index/data.mdb", folder);
-    if (path)
-        count = descriptors_of(database, fds, 16);
+    if (path) {
+        int all[16], found = descriptors_of(database, all, 16);
+        count = 0;
+        for (int i = 0; i < found; i++)
+            if (!(fcntl(all[i], F_GETFL) & O_DSYNC))
+                fds[count++] = all[i];
+    }
     cr_assert_gt(count, 0);
     for (int i = 0; i < count; i++)
         descriptor_replace(fds[i], path ? path : database);
