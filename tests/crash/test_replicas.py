@@ -1,9 +1,11 @@
 """The index's replicas, on drives that go wrong while the daemon serves. Needs root, for the file systems."""
+import os
 import subprocess
 
 import pytest
 
 from cairn import Daemon, program
+from mount import Actor, Mount, eventually
 from power import Power
 from test_drives import check_bodies
 from test_heal import put, wait_for
@@ -91,4 +93,75 @@ def test_writes_and_reads_go_on_when_the_drive_of_the_primary_hangs(served):
     start_with_only(served, 0, 2)
     check_bodies(served)
     assert f"index replica {served.drives[0]}" not in served.log()[served.started_at:]
+    served.stop()
+
+
+def stored(daemon, key):
+    return daemon.s3.get_object(Bucket="bkt", Key=key)["Body"].read()
+
+
+def names(daemon):
+    return {k["Key"].rstrip("/") for k in daemon.s3.list_objects_v2(Bucket="bkt")["Contents"]}
+
+
+def show_the_same(daemon, actor, mounts, fds):
+    """Each mount shows, in files that are open and in those that are opened anew, and by names, what S3 does."""
+    truth, there = stored(daemon, "f"), names(daemon)
+    for fd in fds:
+        eventually(lambda f=fd: actor.pread(f, 100, 0) == truth, 30, f"{truth} in an open file")
+    for mount in mounts:
+        eventually(lambda m=mount: set(os.listdir(m)) == there, 30, f"names {there}")
+        fd = actor.open(mount / "f", os.O_RDONLY)
+        assert actor.pread(fd, 100, 0) == truth
+        actor.close(fd)
+        for name in ("made", "old"):
+            eventually(lambda p=mount / name, n=name: os.path.exists(p) == (n in there), 30, f"{name}, or its end")
+    return truth
+
+
+def send(actor, fds):
+    """A write that is answered when it is in the batch that is open."""
+    actor.pwrite(fds[0], b"answered", 0)
+    actor.close(actor.dup(fds[0]))
+
+
+CHANGES = {
+    "write": lambda actor, mount, fds: send(actor, fds),
+    "mkdir": lambda actor, mount, fds: actor.mkdir(mount / "made"),
+    "rename": lambda actor, mount, fds: actor.rename(mount / "old", mount / "made"),
+    "unlink": lambda actor, mount, fds: actor.unlink(mount / "old"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_mounts_show_what_the_replicas_have_after_a_commit_that_failed(served, change):
+    """The change was answered, is on two replicas of four, and is not vouched for; a start without those two has never heard of it, a
+    later one with all of them has it."""
+    with Mount(served, "bkt") as first, Mount(served, "bkt") as second, Actor() as actor:
+        mounts = first, second
+        for name in ("f", "old"):
+            fd = actor.open(first / name, os.O_WRONLY | os.O_CREAT)
+            actor.pwrite(fd, b"before, as all know", 0)
+            actor.fsync(fd)
+            actor.close(fd)
+        fds = [actor.open(m / "f", os.O_RDWR) for m in mounts]
+        folder = actor.open(first.path, os.O_RDONLY)
+        actor.fsync(folder)
+        assert show_the_same(served, actor, mounts, fds) == b"before, as all know"
+        for place in (2, 3):
+            served.power.trouble("fail", place)
+        CHANGES[change](actor, first, fds)
+        with pytest.raises(OSError):
+            actor.fsync(fds[0] if change == "write" else folder)
+        show_the_same(served, actor, mounts, fds)
+        start_with_only(served, 2, 3)
+        assert show_the_same(served, actor, mounts, fds) == b"before, as all know"
+        assert names(served) >= {"f", "old"}
+        start_with_only(served, 0, 1, 2, 3)
+        show_the_same(served, actor, mounts, fds)
+        actor.pwrite(fds[1], b"elsewhere", 0)
+        actor.fsync(fds[1])
+        assert show_the_same(served, actor, mounts, fds).startswith(b"elsewhere")
+        for fd in (*fds, folder):
+            actor.close(fd)
     served.stop()
