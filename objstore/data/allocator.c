@@ -34,7 +34,7 @@ uint64_t allocator_space(struct allocator *allocator)
     return (unsigned)__builtin_popcount(places) < enough ? 0 : least;
 }
 
-/* ---- a segment; the caller holds the lock ---- */
+/* ---- room; the caller holds the lock ---- */
 
 /* Small disks get small segments, but a nearly full one is not cut to crumbs. */
 static uint64_t shared_size(const struct allocator *allocator, uint64_t length, uint64_t space)
@@ -49,7 +49,7 @@ static uint64_t shared_size(const struct allocator *allocator, uint64_t length, 
 }
 
 /* A segment for at least length bytes; a shared one for more, where there is room. */
-static int segment_open_new(struct allocator *allocator, uint64_t length, bool own, struct segment **ret_segment)
+static int room_open(struct allocator *allocator, uint64_t length, bool own, struct room *ret_room)
 {
     struct drive_set *drives = allocator->set->drives;
     uint64_t least;
@@ -64,95 +64,90 @@ static int segment_open_new(struct allocator *allocator, uint64_t length, bool o
         return -ENOSPC;
     }
     uint64_t size = own ? length : shared_size(allocator, length, least);
-    int r = segment_make(allocator->set, allocator->ids, allocator->chores, size, places, ret_segment);
+    int r = segment_make(allocator->set, allocator->ids, allocator->chores, size, places, ret_room);
     if (r == 0)
         space_take(&allocator->space, size);
     return r;
 }
 
-/* ---- reservations ---- */
-
-/* Takes over the caller's reference. */
-static void segment_retire(struct allocator *allocator, struct segment *segment)
+/* The segment takes no more; there need not be one. */
+static void room_close(struct allocator *allocator, struct room *room)
 {
-    struct segment_table *table = segment->set->segments;
+    struct segment *segment = room->segment;
 
-    pthread_mutex_lock(&table->lock);
-    segment->retired = true;
-    bool settle = segment->unresolved == 0;
-    pthread_mutex_unlock(&table->lock);
-    if (settle)
+    room->segment = NULL;
+    if (segment && segment_retire(segment))
         chores_settle(allocator->chores, segment);
     else
         segment_put(&segment);
 }
 
-void allocator_retire(struct allocator *allocator)
-{
-    pthread_mutex_lock(&allocator->lock);
-    struct segment *segment = allocator->current;
-    allocator->current = NULL;
-    pthread_mutex_unlock(&allocator->lock);
-    if (segment)
-        segment_retire(allocator, segment);
-}
-
 /* A drive that was full or slow when it was made can take part now: a new one would be on more drives. */
-static bool segment_is_narrow(struct allocator *allocator, const struct segment *segment)
+static bool room_is_narrow(struct allocator *allocator, const struct room *room)
 {
     uint64_t least;
 
-    if ((segment->passed & drive_set_online(allocator->set->drives)) == 0)
+    if ((room->passed & drive_set_online(allocator->set->drives)) == 0)
         return false;
     space_ask(&allocator->space);
-    return segment->passed & space_places(&allocator->space, segment->size, &least);
+    return room->passed & space_places(&allocator->space, room->size, &least);
 }
 
-static struct reservation *segment_take(struct allocator *allocator, struct segment *segment, uint64_t length)
+/* Whether so many bytes want another segment. After a failed sync the next one is made without that drive, if it still
+ * fails. */
+static bool room_is_over(struct allocator *allocator, const struct room *room, uint64_t length)
+{
+    return room->tail + length > room->size || segment_is_broken(room->segment) || room_is_narrow(allocator, room);
+}
+
+void allocator_retire(struct allocator *allocator)
+{
+    pthread_mutex_lock(&allocator->lock);
+    room_close(allocator, &allocator->current);
+    pthread_mutex_unlock(&allocator->lock);
+}
+
+/* ---- reservations ---- */
+
+static struct reservation *room_take(struct allocator *allocator, struct room *room, uint64_t length)
 {
     struct reservation *reservation = calloc(1, sizeof(*reservation));
 
     if (!reservation)
         return NULL;
     reservation->allocator = allocator;
-    reservation->segment = segment_ref(segment);
-    reservation->offset = segment->tail;
+    reservation->segment = segment_claim(room->segment);
+    reservation->offset = room->tail;
     reservation->length = length;
     reservation->refs = 1;
-    segment->tail += length;
-    pthread_mutex_lock(&segment->set->segments->lock);
-    segment->unresolved++;
-    pthread_mutex_unlock(&segment->set->segments->lock);
+    room->tail += length;
     return reservation;
 }
 
 static int take_own(struct allocator *allocator, uint64_t length, struct reservation **ret_reservation)
 {
-    struct segment *segment = NULL;
-    int r = segment_open_new(allocator, length, true, &segment);
+    struct room room;
+    int r = room_open(allocator, length, true, &room);
 
     if (r < 0)
         return r;
-    *ret_reservation = segment_take(allocator, segment, length);
-    segment_retire(allocator, segment);
+    *ret_reservation = room_take(allocator, &room, length);
+    room_close(allocator, &room);
     return *ret_reservation ? 0 : -ENOMEM;
 }
 
 static int take_shared(struct allocator *allocator, uint64_t length, struct reservation **ret_reservation)
 {
-    struct segment *current = allocator->current;
+    struct room *current = &allocator->current;
 
-    if (current && (current->tail + length > current->size || segment_is_broken(current) ||
-                    segment_is_narrow(allocator, current))) {
-        allocator->current = NULL;
-        segment_retire(allocator, current);
-    }
-    if (!allocator->current) {
-        int r = segment_open_new(allocator, length, false, &allocator->current);
+    if (current->segment && room_is_over(allocator, current, length))
+        room_close(allocator, current);
+    if (!current->segment) {
+        int r = room_open(allocator, length, false, current);
         if (r < 0)
             return r;
     }
-    *ret_reservation = segment_take(allocator, allocator->current, length);
+    *ret_reservation = room_take(allocator, current, length);
     return *ret_reservation ? 0 : -ENOMEM;
 }
 
@@ -180,11 +175,7 @@ void reservation_unref(void *arg)
     if (atomic_fetch_sub(&reservation->refs, 1) != 1)
         return;
     struct segment *segment = reservation->segment;
-    struct segment_table *table = segment->set->segments;
-    pthread_mutex_lock(&table->lock);
-    bool settle = --segment->unresolved == 0 && segment->retired;
-    pthread_mutex_unlock(&table->lock);
-    if (settle)
+    if (segment_unclaim(segment))
         chores_settle(reservation->allocator->chores, segment);
     else
         segment_put(&segment);

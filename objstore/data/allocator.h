@@ -16,12 +16,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "objstore/data/segment_make.h"
 #include "objstore/data/space.h"
-
-struct chores;
-struct erasure_set;
-struct ids;
-struct segment;
 
 struct allocator {
     struct erasure_set *set; /* borrowed, as the next two */
@@ -29,8 +25,8 @@ struct allocator {
     struct chores *chores; /* get the segments that are to be settled */
     uint64_t segment_size; /* of a shared one, on one drive */
 
-    pthread_mutex_t lock;    /* guards what follows; held over index_apply */
-    struct segment *current; /* the shared segment that takes blobs, or NULL */
+    pthread_mutex_t lock; /* guards what follows; held over index_apply */
+    struct room current;  /* in the shared segment that takes blobs */
     struct space space;
 };
 

@@ -74,19 +74,25 @@ static void each_place(struct refill *refill, file_task *fn)
 
 static int file_make(struct refill *refill, struct drive *drive, unsigned place)
 {
+    struct drive_file *file = NULL;
     char name[SEGMENT_NAME_MAX];
 
     segment_temp_name(refill->id, name);
     int r = drive_unlink(drive, name);
     if (r == 0 || r == -ENOENT)
-        r = drive_open(drive, name, DRIVE_CREATE, &refill->aside->files[place]);
+        r = drive_open(drive, name, DRIVE_CREATE, &file);
+    if (r == 0)
+        segment_add_file(refill->aside, place, file);
     return r;
 }
 
 static int file_sync(struct refill *refill, struct drive *drive, unsigned place)
 {
+    int r = 0;
+    struct drive_file *file = segment_file(refill->aside, place, &r);
+
     (void)drive;
-    return drive_file_sync(refill->aside->files[place], DRIVE_PATIENT);
+    return file ? drive_file_sync(file, DRIVE_PATIENT) : r;
 }
 
 static int file_publish(struct refill *refill, struct drive *drive, unsigned place)

@@ -163,6 +163,38 @@ struct segment *segment_ref(struct segment *segment)
     return segment;
 }
 
+struct segment *segment_claim(struct segment *segment)
+{
+    struct segment_table *table = segment->set->segments;
+
+    pthread_mutex_lock(&table->lock);
+    segment->refs++;
+    segment->claims++;
+    pthread_mutex_unlock(&table->lock);
+    return segment;
+}
+
+bool segment_unclaim(struct segment *segment)
+{
+    struct segment_table *table = segment->set->segments;
+
+    pthread_mutex_lock(&table->lock);
+    bool over = --segment->claims == 0 && segment->retired;
+    pthread_mutex_unlock(&table->lock);
+    return over;
+}
+
+bool segment_retire(struct segment *segment)
+{
+    struct segment_table *table = segment->set->segments;
+
+    pthread_mutex_lock(&table->lock);
+    segment->retired = true;
+    bool over = segment->claims == 0;
+    pthread_mutex_unlock(&table->lock);
+    return over;
+}
+
 void segment_put(struct segment **segment)
 {
     struct segment *s = *segment, *evicted = NULL;
@@ -211,6 +243,22 @@ struct drive_file *segment_file(struct segment *segment, unsigned place, int *re
     struct drive_file *file = segment->files[place];
     pthread_mutex_unlock(&segment->lock);
     return file;
+}
+
+void segment_add_file(struct segment *segment, unsigned place, struct drive_file *file)
+{
+    pthread_mutex_lock(&segment->lock);
+    segment->files[place] = file;
+    segment->absent &= ~(1u << place);
+    pthread_mutex_unlock(&segment->lock);
+}
+
+uint32_t segment_absent(struct segment *segment)
+{
+    pthread_mutex_lock(&segment->lock);
+    uint32_t absent = segment->absent & places_all(segment->set);
+    pthread_mutex_unlock(&segment->lock);
+    return absent;
 }
 
 void segment_unlink(struct erasure_set *set, uint64_t id)

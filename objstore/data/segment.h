@@ -31,15 +31,11 @@ struct segment {
     struct segment *next;                  /* in its hash chain */
     struct segment *idle_prev, *idle_next; /* in the list of those without refs, least lately used first */
     unsigned refs;
-    unsigned unresolved; /* reservations whose fate is open */
-    bool retired;        /* takes no more reservations */
-    bool listed;         /* in the table; once its files are unlinked, no more */
+    unsigned claims; /* reservations whose fate is open */
+    bool retired;    /* takes no more reservations */
+    bool listed;     /* in the table; once its files are unlinked, no more */
 
     struct segment *settle_next; /* the chores' lock */
-
-    /* the allocator's lock */
-    uint64_t size, tail; /* of one that takes reservations */
-    uint32_t passed;     /* places that were full, slow or away when it was made */
 
     pthread_mutex_t lock;                    /* guards what follows */
     struct drive_file *files[DRIVE_SET_MAX]; /* opened on first use; then constant until the segment is freed */
@@ -71,9 +67,25 @@ struct segment *segment_ref(struct segment *segment);
 void segment_put(struct segment **segment);
 /* The file at a place, as long as the reference is held; NULL and an error when it can't be opened. */
 struct drive_file *segment_file(struct segment *segment, unsigned place, int *ret_error);
+/* The places where there is no file, of those that were looked at. */
+uint32_t segment_absent(struct segment *segment);
 /* Removes the files on every drive that answers; who still reads has them open. */
 void segment_unlink(struct erasure_set *set, uint64_t id);
 
+/* ---- its open life ---- */
+
+/* A range of it is reserved: one more reference, which the claim has until it ends. */
+struct segment *segment_claim(struct segment *segment);
+/* What becomes of the range is decided; the reference stays. True when that was the last claim to a segment that is
+ * retired: it is to be settled. */
+bool segment_unclaim(struct segment *segment);
+/* It takes no more claims. True when it has none: it is to be settled. */
+bool segment_retire(struct segment *segment);
+
+/* ---- files that are made ---- */
+
+/* A file at a place that had none; the segment owns it. */
+void segment_add_file(struct segment *segment, unsigned place, struct drive_file *file);
 /* A segment out of the table, without files but those that the caller puts in: the copy of one that nobody sees yet.
  * One reference. NULL when memory is short. */
 struct segment *segment_aside_new(struct erasure_set *set, uint64_t id);

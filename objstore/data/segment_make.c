@@ -45,15 +45,13 @@ static int create_file(struct erasure_set *set, unsigned place, void *arg)
         (void)drive_unlink(drive, name); /* if it stays, settling or the next start removes it */
         return r;
     }
-    pthread_mutex_lock(&c->segment->lock);
-    c->segment->files[place] = file;
-    pthread_mutex_unlock(&c->segment->lock);
+    segment_add_file(c->segment, place, file);
     return 0;
 }
 
 /* Files that could not be made are removed by settling: the index has the segment, and no blob in it. */
 int segment_make(struct erasure_set *set, struct ids *ids, struct chores *chores, uint64_t size, uint32_t places,
-                 struct segment **ret_segment)
+                 struct room *ret_room)
 {
     struct creation c = {
         .record = {.size = size, .state = SEGMENT_OPEN, .set = (uint16_t)set->number},
@@ -67,10 +65,8 @@ int segment_make(struct erasure_set *set, struct ids *ids, struct chores *chores
     c.segment = segment_get(set, c.id);
     if (!c.segment)
         return -ENOMEM;
-    c.segment->size = size;
     uint32_t made = places_run(set, places, create_file, &c, &error);
     uint32_t slow = places & ~made & ~drive_set_online(set->drives);
-    c.segment->passed = (~places | slow) & places_all(set);
     pthread_mutex_lock(&c.segment->lock);
     c.segment->absent = ~made;
     pthread_mutex_unlock(&c.segment->lock);
@@ -78,6 +74,10 @@ int segment_make(struct erasure_set *set, struct ids *ids, struct chores *chores
         chores_settle(chores, c.segment);
         return error == -ENOSPC ? -ENOSPC : CAIRN_EQUORUM;
     }
-    *ret_segment = c.segment;
+    *ret_room = (struct room){
+        .segment = c.segment,
+        .size = size,
+        .passed = (~places | slow) & places_all(set),
+    };
     return 0;
 }

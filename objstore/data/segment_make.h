@@ -9,12 +9,19 @@ struct erasure_set;
 struct ids;
 struct segment;
 
-/* A segment of size bytes with files at these places, or those of them that take it; the caller gets a reference. Its
- * files have their full length, with space for it, from the start: writing later neither fails for want of space nor
- * changes the inode, which keeps fdatasync cheap, and a hole can be punched anywhere. Settling cuts what was not used.
- * Blocks on a commit and on the drives. 0; -ENOSPC or CAIRN_EQUORUM when fewer than a quorum of drives has it, and then
- * it is left to the chores; -ENOMEM; errors of index_apply. */
+/* An open segment: ranges of it are handed out. Its maker's. */
+struct room {
+    struct segment *segment; /* one reference; NULL: there is none */
+    uint64_t size, tail;     /* bytes on each drive, and those that were handed out */
+    uint32_t passed;         /* places that were full, slow or away when it was made */
+};
+
+/* A segment of size bytes with files at these places, or those of them that take it; the caller gets a reference with
+ * the room. Its files have their full length, with space for it, from the start: writing later neither fails for want
+ * of space nor changes the inode, which keeps fdatasync cheap, and a hole can be punched anywhere. Settling cuts what
+ * was not used. Blocks on a commit and on the drives. 0; -ENOSPC or CAIRN_EQUORUM when fewer than a quorum of drives
+ * has it, and then it is left to the chores; -ENOMEM; errors of index_apply. */
 int segment_make(struct erasure_set *set, struct ids *ids, struct chores *chores, uint64_t size, uint32_t places,
-                 struct segment **ret_segment);
+                 struct room *ret_room);
 
 #endif

@@ -54,9 +54,7 @@ static int settle_used(struct erasure_set *set, uint64_t id, const struct segmen
     r = segment_punch_gaps(segment, record->size, drive_set_online(set->drives), &end, &good);
     if (r == 0)
         good = segment_cut(segment, good, end);
-    pthread_mutex_lock(&segment->lock);
-    absent = segment->absent & all;
-    pthread_mutex_unlock(&segment->lock);
+    absent = segment_absent(segment);
     segment_put(&segment);
     sealing.size = end;
     sealing.stale = all & ~good;

@@ -92,17 +92,16 @@ static void sync_ask(struct segment *segment, unsigned place)
 /* Somebody leaves it behind: it keeps the segment. */
 static void sync_keep(struct segment *segment, unsigned place)
 {
-    struct segment_table *table = segment->set->segments;
     struct segment_sync *sync = &segment->syncs[place];
+    struct segment *more = segment_ref(segment);
 
-    pthread_mutex_lock(&table->lock);
     pthread_mutex_lock(&segment->lock);
     if ((sync->queued || sync->running) && !sync->kept) {
         sync->kept = true;
-        segment->refs++;
+        more = NULL;
     }
     pthread_mutex_unlock(&segment->lock);
-    pthread_mutex_unlock(&table->lock);
+    segment_put(&more);
 }
 
 /* ---- the caller's side ---- */
