@@ -6,8 +6,8 @@
  *   1  index/, data/ made in the empty folder              an empty folder                      begins again
  *   2  its superblock: the list with its new UUID,         the newest list on the new drive     takes it, and does 3
  *      the next generation
- *   3  the superblocks of the set's others, one by one     the newest list on some              takes it, and does the
- * rest
+ *   3  the superblocks of the set's others, one by one     the newest list on some              takes it, and does
+ *                                                                                                the rest
  *
  * A drive whose UUID is not in the newest list was replaced, and is refused. If all drives that know the newest list
  * are away, the old drive is taken for what it was: what it has is old, but never wrong, since each granule says which
@@ -16,9 +16,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "objstore/base/errors.h"
+#include "objstore/drive/path.h"
 #include "objstore/drive/set_priv.h"
 #include "objstore/drive/superblock.h"
 
@@ -119,23 +119,4 @@ int drives_replace(struct drives *drives, struct buf *ret_message)
         }
     }
     return drives_find_sharers(drives);
-}
-
-/* ---- mount points ---- */
-
-bool path_is_mount_point(const char *path)
-{
-    char above[4096 + 4];
-    struct stat own, parent;
-    int n = snprintf(above, sizeof(above), "%s/..", path);
-
-    return n > 0 && (size_t)n < sizeof(above) && stat(path, &own) == 0 && stat(above, &parent) == 0 &&
-           (own.st_dev != parent.st_dev || own.st_ino == parent.st_ino);
-}
-
-bool path_is_off_root(const char *path)
-{
-    struct stat own, root;
-
-    return stat(path, &own) == 0 && stat("/", &root) == 0 && own.st_dev != root.st_dev;
 }

@@ -1,4 +1,4 @@
-/* Drive sets, as set.c (use) and open.c (formatting, recognition) share them. */
+/* Drive sets, as set.c (use), recognise.c and replace.c share them. */
 #ifndef CAIRN_DRIVE_SET_PRIV_H
 #define CAIRN_DRIVE_SET_PRIV_H
 
@@ -48,12 +48,6 @@ int drives_find_sharers(struct drives *drives);
 int drive_set_miss(struct drive_set *set, unsigned place, const char *path, int error);
 /* Writes the set's superblock to drives that have an older one, or would. */
 void set_write_supers(struct drive_set *set, uint32_t places);
-/* Syncs the folder that a drive's folder lies in, so that its name can't get lost. One that we may not read is its owner's to sync. */
-int path_sync_parent(const char *path);
-/* Whether another file system begins here. */
-bool path_is_mount_point(const char *path);
-/* … or has begun on the way to it. */
-bool path_is_off_root(const char *path);
 void uuid_text(const uint8_t uuid[UUID_SIZE], char ret_text[DRIVE_UUID_TEXT]);
 
 #endif
