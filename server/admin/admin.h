@@ -12,8 +12,7 @@
  * /minio/v2/metrics/cluster      likewise
  * /cairn/admin/v1/status         signed       JSON: drives, sets, space, quorum
  * /cairn/admin/v1/scrub          signed, POST 202: every shard is being verified, now
- * /minio/admin/…                 signed       NotImplemented: the clients of MinIO's administration hear it in plain
- * words
+ * /minio/admin/…                 signed       NotImplemented: MinIO's administration clients hear it in plain words
  */
 #ifndef CAIRN_ADMIN_H
 #define CAIRN_ADMIN_H

@@ -8,9 +8,10 @@
  *   state    meaning                                   leaves it by
  *   WAITING  in epoll_wait                             seat_run (an event came)
  *   RUNNING  serves a request                          seat_wait (done), seat_leave (about to block)
- *   BLOCKED  waits for something else than an event    seat_return, always at once: it runs on even when all seats are
- * taken SPARE    sleeps in seat_wait                       another thread needs a waiter; or it has slept long enough,
- * and ends
+ *   BLOCKED  waits for something else than an event    seat_return, always at once: it runs on even when all seats
+ *                                                      are taken
+ *   SPARE    sleeps in seat_wait                       another thread needs a waiter; or it has slept long enough, and
+ *                                                      ends
  *
  * Rule: while fewer threads run than there are seats, at least one waits for events. It is restored by whoever breaks
  * it, lazily: a thread that blocks wakes no spare as long as another waits. A thread that came back from blocking may

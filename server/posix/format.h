@@ -2,8 +2,8 @@
  * Records of the POSIX dialect in the index. Integers in values are little-endian, the slot in a key is big-endian.
  *
  *   'Z' session id                 → session_record, bucket, access key, name
- *   'R' session id, slot (u16)     → reply_record, its handles, the encoded reply: the last compound of that slot that
- * changed something
+ *   'R' session id, slot (u16)     → reply_record, its handles, the encoded reply: the slot's last compound that changed
+ *                                    something
  */
 #ifndef CAIRN_POSIX_FORMAT_H
 #define CAIRN_POSIX_FORMAT_H
