@@ -67,7 +67,7 @@ static inline uint64_t fs_ino(const struct fs *fs, fuse_ino_t node)
     return node == FUSE_ROOT_ID ? fs->root : node;
 }
 
-/* ---- attributes ---- */
+/* ---- known.c: attributes ---- */
 
 /* What stat shows of attr. */
 struct stat fs_stat(const struct fs *fs, const struct posix_attr *attr);
@@ -94,7 +94,7 @@ void call_put(struct fs *fs, struct remote_call *call);
 /* A compound of one operation, its data not wanted. */
 int call_one(struct fs *fs, const struct posix_op *op, struct posix_result *ret_result);
 
-/* ---- one request of the kernel, on the thread that serves it ---- */
+/* ---- request.c: one request of the kernel, on the thread that serves it ---- */
 struct request {
     struct fs *fs;
     fuse_req_t req;

@@ -1,119 +1,7 @@
 #include <stdlib.h>
 
-#include "fs/notify.h"
-#include "fs/readahead.h"
 #include "fs/writeback_priv.h"
 #include "objstore/base/log.h"
-
-/* ---- the queue of files with something to be sent ---- */
-
-static void enqueue(struct writeback *wb, struct wfile *f)
-{
-    f->queued = true;
-    f->prev = NULL;
-    f->next = wb->first;
-    if (wb->first)
-        wb->first->prev = f;
-    wb->first = f;
-    inode_ref(wb->fs->inodes, f->inode);
-}
-
-static void dequeue(struct writeback *wb, struct wfile *f)
-{
-    *(f->prev ? &f->prev->next : &wb->first) = f->next;
-    if (f->next)
-        f->next->prev = f->prev;
-    f->queued = false;
-}
-
-bool queue_update(struct writeback *wb, struct wfile *f)
-{
-    bool idle = wfile_idle(f), left = false;
-    int64_t due = wfile_due(f);
-
-    pthread_mutex_lock(&wb->lock);
-    if (!idle && !f->queued)
-        enqueue(wb, f);
-    if (idle && f->queued) {
-        dequeue(wb, f);
-        left = true;
-    }
-    if (due < wb->next_wake)
-        pthread_cond_signal(&wb->work);
-    f->due = due;
-    pthread_mutex_unlock(&wb->lock);
-    return left;
-}
-
-void queue_put(struct writeback *wb, struct inode *inode, bool left)
-{
-    if (left)
-        inode_put(wb->fs->inodes, &inode);
-}
-
-/* ---- sending ---- */
-
-/* Chooses what is sent next; the inode's lock is held. Attributes go with the last of the bytes, or alone behind them.
- */
-static bool choose(struct wfile *f, int64_t before, struct upload *u)
-{
-    bool bytes = dirty_take(&f->dirty, before, &u->batch);
-
-    if (!bytes && (!dirty_empty(&f->dirty) || !f->later.valid || f->sent.valid))
-        return false;
-    if (!bytes && before != INT64_MAX && f->later_since >= before)
-        return false;
-    u->last = f->dirty.fresh.count == 0 && f->dirty.sending.count == u->batch.count && !upload_is_stream(u);
-    if (u->last)
-        later_take(f);
-    u->set = f->sent;
-    u->set.valid = u->last ? f->sent.valid : 0;
-    f->inode->young = false;
-    return true;
-}
-
-/* A batch has been sent, or not; the inode's lock is held. */
-static void finish(struct writeback *wb, struct wfile *f, const struct upload *u, int error)
-{
-    struct fs *fs = wb->fs;
-
-    if (error == -EINTR) {
-        dirty_unsent(&f->dirty, &u->batch);
-        if (u->last)
-            later_unsent(f);
-    } else {
-        dirty_sent(&f->dirty, &u->batch);
-        if (u->last)
-            later_sent(f);
-        readahead_drop(fs->readahead, f->inode->ino);
-        fs_own_change(fs, f->inode, error == 0 ? &u->attr : NULL, (unsigned)u->stored, u->since);
-    }
-    if (error < 0 && error != -EINTR)
-        wfile_error(f, error);
-    if (error == 0)
-        unsynced_add(fs, f->inode, u->stamp, &u->attr);
-    if (error == 0 && u->set.valid && wfile_idle(f))
-        notify_attributes(fs->notify, f->inode->ino); /* blocks were a guess while it was dirty */
-    pthread_cond_broadcast(&f->changed);
-    pthread_mutex_lock(&wb->lock);
-    wb->returned++;
-    pthread_cond_broadcast(&wb->room);
-    pthread_mutex_unlock(&wb->lock);
-}
-
-int send_some(struct writeback *wb, struct wfile *f, int64_t before, struct upload *u)
-{
-    struct inode *inode = f->inode;
-
-    if (!choose(f, before, u))
-        return 0;
-    u->since = changes_now(&wb->fs->changes);
-    pthread_mutex_unlock(&inode->lock);
-    int r = upload_send(wb->fs, inode->ino, u);
-    pthread_mutex_lock(&inode->lock);
-    finish(wb, f, u, r);
-    return r < 0 ? r : 1;
-}
 
 /* ---- the senders ---- */
 
@@ -214,7 +102,7 @@ static void drop_rest(struct writeback *wb)
         log_error("data_lost", "ino=%llu reason=\"the server did not answer before the end\"",
                   (unsigned long long)inode->ino);
         dirty_release(&f->dirty);
-        dequeue(wb, f);
+        queue_drop(wb, f);
         inode_put(wb->fs->inodes, &inode);
     }
 }

@@ -1,6 +1,7 @@
 /*
- * Write-back's parts: written.c what a file keeps until it is sent; writeback.c the queue of such files and the threads
- * that send; flush.c what fsync and close wait for.
+ * Write-back's parts, each above the next: writeback.c the threads that send, flush.c what fsync and close wait for,
+ * written.c what is written and shown; send.c one batch; unsynced.c what an fsync vouches for; queue.c the files that
+ * have something to be sent; wfile.c what one of them keeps until then.
  */
 #ifndef CAIRN_FS_WRITEBACK_PRIV_H
 #define CAIRN_FS_WRITEBACK_PRIV_H
@@ -47,7 +48,7 @@ struct writeback {
     pthread_t senders[SENDERS];
 };
 
-/* ---- written.c; the inode's lock is held in every call ---- */
+/* ---- wfile.c; the inode's lock is held in every call ---- */
 
 /* The inode's, made if need be: NULL when memory is short. */
 struct wfile *wfile_of(struct writeback *wb, struct inode *inode);
@@ -56,19 +57,34 @@ bool wfile_idle(const struct wfile *f);
 /* When a sender has something to do: INT64_MAX for never. */
 int64_t wfile_due(const struct wfile *f);
 void wfile_error(struct wfile *f, int error);
+/* More attributes to follow the bytes; op has no "now". */
+void later_add(struct wfile *f, const struct posix_op *op);
 /* Takes what is to follow the bytes, as under way; then it is there, or comes back. */
 void later_take(struct wfile *f);
 void later_sent(struct wfile *f);
 void later_unsent(struct wfile *f);
 
-/* ---- writeback.c; likewise ---- */
+/* ---- queue.c; likewise ---- */
 
 /* Brings the queue up to date. True: the queue's reference to the inode is the caller's to give back, after unlocking.
  */
 bool queue_update(struct writeback *wb, struct wfile *f);
 void queue_put(struct writeback *wb, struct inode *inode, bool left);
+/* Off the queue; nobody else uses it any more. */
+void queue_drop(struct writeback *wb, struct wfile *f);
+
+/* ---- send.c; likewise ---- */
+
 /* Sends one batch of what is older than before (INT64_MAX: all), if there is one; the lock is let go meanwhile. 1, 0
  * when there is none, or the error. u->tail is set, or NULL. */
 int send_some(struct writeback *wb, struct wfile *f, int64_t before, struct upload *u);
+
+/* ---- unsynced.c; the inode's lock is not held ---- */
+
+/* What the next fsync is to vouch for; the inode has nothing of it any more. */
+struct unsynced unsynced_take(struct inode *inode);
+/* After an fsync, answered with error in that life of the server: what is lost every handle is to know. A failed fsync
+ * has vouched for nothing. 0, -EIO, or error. */
+int unsynced_vouch(struct fs *fs, struct inode *inode, const struct unsynced *taken, uint64_t instance, int error);
 
 #endif
