@@ -1,10 +1,12 @@
 /*
  * A compound's journey:
  *
- *   decode every operation, find the class of the whole → the session → what may block or fail for want of memory:
- * bodies of WRITEs to stable storage, room for the reply and its record → the transaction: one snapshot, or one
- * mutation that holds the changes and the record of the reply → after it: handles kept or given back, late reads, the
- * flush → the reply
+ *   decode every operation, find the class of the whole
+ *   → the session
+ *   → what may block or fail for want of memory: bodies of WRITEs to stable storage, room for the reply and its record
+ *   → the transaction: one snapshot, or one mutation that holds the changes and the record of the reply
+ *   → after it: handles kept or given back, late reads, the flush
+ *   → the reply
  *
  * A mutation may run more than once, so it touches only what is "made anew by each run". An operation's failure is a
  * status in the reply, and what ran before it stands; a failure of the store below it (EIO, ENOSPC, ENOMEM) undoes the
@@ -15,27 +17,7 @@
 
 #include "server/posix/compound.h"
 
-uint64_t posix_instance(const struct posix *posix)
-{
-    return posix->instance + index_mark(posix->index);
-}
-
-int posix_refuse(struct posix *posix, uint64_t sequence, int code, struct buf *reply)
-{
-    posix_reply_begin(
-        reply,
-        &(struct posix_reply){.instance = posix_instance(posix), .sequence = sequence, .status = posix_status(code)});
-    return posix_reply_end(reply);
-}
-
 /* ================================================================ running */
-
-/* Every operation can still say how it went. */
-size_t compound_room(const struct compound *c)
-{
-    size_t kept = (POSIX_OPS_MAX - c->at) * POSIX_RESULT_SMALL;
-    return c->reply->len + kept < POSIX_REPLY_MAX ? POSIX_REPLY_MAX - kept - c->reply->len : 0;
-}
 
 static int add_result(struct compound *c, struct posix_result *result)
 {

@@ -61,7 +61,7 @@ typedef int posix_run(struct compound *c, struct posix_result *ret_result);
 extern posix_run *const posix_runs[];
 size_t posix_runs_count(void);
 
-/* ---- helpers of the operations ---- */
+/* ---- operand.c: what the operations share ---- */
 
 /* An argument's inode number, the current one for 0. -EINVAL; -EACCES for what a session of one bucket may not name. */
 int compound_ino(struct compound *c, uint64_t argument, uint64_t *ret_ino);

@@ -16,11 +16,6 @@ bool posix_wants(const struct http_request *request)
     return uri_query_has(&request->query, "cairn");
 }
 
-int posix_send(struct http_request *request, const struct buf *reply)
-{
-    return http_reply_bytes(request, 200, POSIX_CONTENT_TYPE, buf_span(reply));
-}
-
 static int serve_compound(struct posix *posix, const struct posix_caller *caller, struct http_request *request)
 {
     struct span bytes;
@@ -88,7 +83,7 @@ static int start(struct posix *posix)
     if (rc == 0)
         rc = push_new(posix->ns, KEEPALIVE_NS, &posix->push);
     if (rc == 0)
-        rc = posix_record_adopt(posix);
+        rc = posix_sessions_adopt(posix);
     return rc == 0 ? posix_keeper_start(posix) : rc;
 }
 

@@ -123,6 +123,8 @@ void posix_session_settle(struct session *session, size_t count);
 bool posix_session_keep(struct session *session, uint64_t slot, uint64_t sequence, uint64_t handle, uint64_t ino);
 /* Gives a handle back. */
 void posix_session_drop(struct posix *posix, struct session *session, uint64_t handle);
+/* At start: the sessions that a former life of the server has left in the index. */
+int posix_sessions_adopt(struct posix *posix);
 
 /* ---- records.c ---- */
 
@@ -136,8 +138,9 @@ struct session_record_parts {
 int posix_record_open(struct posix *posix, const struct session_record_parts *parts);
 /* The session's record and those of its replies. */
 int posix_record_forget(struct posix *posix, const uint8_t id[POSIX_SESSION_ID]);
-/* Adopts the sessions of all records. */
-int posix_record_adopt(struct posix *posix);
+/* Visits the sessions of all records, of one snapshot; an error of visit ends it and is answered. */
+typedef int posix_record_visit(const struct session_record_parts *parts, void *arg);
+int posix_record_each(struct posix *posix, posix_record_visit *visit, void *arg);
 
 /* A slot's last reply; the spans live as index_get's. */
 struct stored_reply {
@@ -160,13 +163,16 @@ int posix_reply_survived(struct posix *posix, struct ns_txn *txn, const struct s
 
 /* Answers an encoded request: bytes in, bytes out. -ENOMEM only. */
 int posix_compound(struct posix *posix, const struct posix_caller *caller, struct span request, struct buf *reply);
-/* The whole reply of a compound that did not run. */
-int posix_refuse(struct posix *posix, uint64_t sequence, int code, struct buf *reply);
 int posix_data_get(struct posix *posix, const struct posix_caller *caller, struct http_request *request);
 int posix_data_put(struct posix *posix, const struct posix_caller *caller, struct http_request *request);
 int posix_push_get(struct posix *posix, const struct posix_caller *caller, struct http_request *request);
+
+/* ---- answer.c ---- */
+
 /* The present verifier. */
 uint64_t posix_instance(const struct posix *posix);
+/* The whole reply of a compound that did not run. */
+int posix_refuse(struct posix *posix, uint64_t sequence, int code, struct buf *reply);
 /* Sends what is in reply, which is in the dialect. */
 int posix_send(struct http_request *request, const struct buf *reply);
 

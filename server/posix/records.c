@@ -92,25 +92,23 @@ static int decode_session(struct span key, struct span value, struct session_rec
     return 0;
 }
 
-static int adopt_all(struct posix *posix, struct index_cursor *cursor)
+static int each_session(struct index_cursor *cursor, posix_record_visit *visit, void *arg)
 {
     static const char tag[] = {TAG_SESSION};
     struct span key, value;
     int rc = index_cursor_seek(cursor, span_make(tag, sizeof(tag)), &key, &value);
     for (; rc == 0 && key.ptr[0] == TAG_SESSION; rc = index_cursor_next(cursor, &key, &value)) {
         struct session_record_parts parts;
-        struct session *session;
         rc = decode_session(key, value, &parts);
         if (rc == 0)
-            rc = posix_session_add(posix, &parts, SESSION_ADOPTED, &session);
+            rc = visit(&parts, arg);
         if (rc < 0)
             return rc;
-        posix_session_put(posix, &session);
     }
     return rc == -ENOENT ? 0 : rc;
 }
 
-int posix_record_adopt(struct posix *posix)
+int posix_record_each(struct posix *posix, posix_record_visit *visit, void *arg)
 {
     struct ns_txn *txn;
     struct index_cursor cursor;
@@ -119,7 +117,7 @@ int posix_record_adopt(struct posix *posix)
         return rc;
     rc = index_cursor_open(ns_txn_index(txn), &cursor);
     if (rc == 0) {
-        rc = adopt_all(posix, &cursor);
+        rc = each_session(&cursor, visit, arg);
         index_cursor_close(&cursor);
     }
     ns_view_end(&txn);

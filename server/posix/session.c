@@ -152,6 +152,21 @@ int posix_session_add(struct posix *posix, const struct session_record_parts *pa
     return 0;
 }
 
+static int adopt(const struct session_record_parts *parts, void *arg)
+{
+    struct posix *posix = arg;
+    struct session *session;
+    int rc = posix_session_add(posix, parts, SESSION_ADOPTED, &session);
+    if (rc == 0)
+        posix_session_put(posix, &session);
+    return rc;
+}
+
+int posix_sessions_adopt(struct posix *posix)
+{
+    return posix_record_each(posix, adopt, posix);
+}
+
 static void drop_handles(struct posix *posix, struct session *session)
 {
     pthread_mutex_lock(&session->lock);
