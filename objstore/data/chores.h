@@ -37,7 +37,7 @@ void chores_init(struct chores *chores);
 /* The keeper has ended. Segments that are still to be settled are left to the next start. */
 void chores_release(struct chores *chores);
 
-/* Something was freed. Does not block. arg is the struct chores: for a mutation's callback too. */
+/* There is something to reclaim. Does not block. arg is the struct chores: for a mutation's callback too. */
 void chores_wake(void *arg);
 /* A segment is to be settled. Takes over the caller's reference. */
 void chores_settle(struct chores *chores, struct segment *segment);

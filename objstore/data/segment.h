@@ -74,10 +74,10 @@ void segment_unlink(struct erasure_set *set, uint64_t id);
 
 /* ---- its open life ---- */
 
-/* A range of it is reserved: one more reference, which the claim has until it ends. */
+/* A range of it is reserved: its fate is open until it is unclaimed. The caller gets one more reference. */
 struct segment *segment_claim(struct segment *segment);
-/* What becomes of the range is decided; the reference stays. True when that was the last claim to a segment that is
- * retired: it is to be settled. */
+/* What becomes of the range is decided; the caller keeps its reference. True when that was the last claim to a segment that
+ * is retired: it is to be settled. */
 bool segment_unclaim(struct segment *segment);
 /* It takes no more claims. True when it has none: it is to be settled. */
 bool segment_retire(struct segment *segment);

@@ -9,7 +9,7 @@ struct erasure_set;
 struct ids;
 struct segment;
 
-/* An open segment: ranges of it are handed out. Its maker's. */
+/* An open segment, for whoever hands out ranges of it. */
 struct room {
     struct segment *segment; /* one reference; NULL: there is none */
     uint64_t size, tail;     /* bytes on each drive, and those that were handed out */
