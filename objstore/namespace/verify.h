@@ -30,6 +30,8 @@ struct links {
     uint64_t names;
 };
 
+/* ---- findings.c ---- */
+
 void verify_finding(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* An error that is a finding: 0; any other one: itself. */
 int verify_damage(struct verify *v, int r, const char *what, uint64_t number);
@@ -37,8 +39,6 @@ int verify_damage(struct verify *v, int r, const char *what, uint64_t number);
 typedef int verify_record(struct verify *v, uint64_t id, struct span key, struct span value);
 int verify_each(struct verify *v, enum ns_tag tag, verify_record *fn);
 void verify_number(struct verify *v, uint64_t number);
-/* The inodes, their directories and extents, one after the other. */
-int verify_inodes(struct verify *v);
 
 /* Vectors of uint64_t. */
 int numbers_add(struct buf *numbers, uint64_t number);
@@ -49,5 +49,10 @@ static inline uint64_t numbers_at(const struct buf *numbers, size_t i)
 {
     return ((const uint64_t *)(const void *)numbers->ptr)[i];
 }
+
+/* ---- verify_inodes.c ---- */
+
+/* The inodes, their directories and extents, one after the other. */
+int verify_inodes(struct verify *v);
 
 #endif
