@@ -4,7 +4,10 @@
  * A batch is sent to all healthy replicas as the primary starts to commit it, and waits in a ring for each. An applier
  * takes all that its ring holds into one transaction, so a replica that fell behind catches up with fewer commits. A
  * replica is healthy until its first failure, or until it has not moved for STALL_NS; it gets nothing more after that,
- * since it would miss a batch, and the next start copies it anew.
+ * since it would miss a batch, and is copied anew (rejoin.c).
+ *
+ * Each replica has such a thread, also the primary, whose batches the writer commits: a file is extended by it, so that
+ * the writer can stop waiting for a drive that hangs.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -190,6 +193,22 @@ static void applier_round(struct replica *replica)
     applied(replica, count, rc);
 }
 
+/* index->lock held, and let go meanwhile. */
+static void reserve_round(struct replica *replica)
+{
+    size_t ahead = replica->reserve.ahead, pages = replica->reserve.pages;
+    replica->round_ns = clock_mono_ns();
+    pthread_mutex_unlock(&replica->index->lock);
+    int rc = replica_reserve(replica, ahead, pages);
+    pthread_mutex_lock(&replica->index->lock);
+    replica->round_ns = 0;
+    replica->reserve.result = rc;
+    replica->reserve.wanted = false;
+    pthread_cond_broadcast(&replica->index->progress);
+    if (!replica->healthy)
+        pthread_cond_signal(&replica->index->rejoin.change);
+}
+
 static bool has_work(const struct replica *replica)
 {
     return replica->queue_count && !replica->collecting;
@@ -201,7 +220,9 @@ static void *applier_main(void *arg)
     pthread_setname_np(pthread_self(), "index-applier");
     pthread_mutex_lock(&replica->index->lock);
     while (has_work(replica) || !replica->stop) {
-        if (has_work(replica))
+        if (replica->reserve.wanted)
+            reserve_round(replica);
+        else if (has_work(replica))
             applier_round(replica);
         else
             pthread_cond_wait(&replica->work, &replica->index->lock);
@@ -280,6 +301,26 @@ void applier_send_all(struct index *index, struct batch *batch)
             ring_push(replica, batch);
     }
     pthread_mutex_unlock(&index->lock);
+}
+
+int applier_reserve(struct replica *replica, size_t ahead, size_t pages)
+{
+    struct index *index = replica->index;
+    if (!replica->started || replica_has_room(replica, ahead, pages))
+        return replica_reserve(replica, ahead, pages);
+    int64_t until = clock_mono_ns() + STALL_NS;
+    pthread_mutex_lock(&index->lock);
+    replica->reserve.ahead = ahead;
+    replica->reserve.pages = pages;
+    replica->reserve.wanted = true;
+    pthread_cond_signal(&replica->work);
+    while (replica->reserve.wanted && replica->healthy && clock_mono_ns() < until)
+        lock_wait(index, &index->progress, CLOSE_LOOK_NS);
+    int rc = replica->reserve.wanted ? -ETIMEDOUT : replica->reserve.result;
+    if (rc == -ETIMEDOUT)
+        replica_fail(replica, rc);
+    pthread_mutex_unlock(&index->lock);
+    return rc;
 }
 
 static bool ring_has(const struct replica *replica, const struct batch *batch)

@@ -114,7 +114,7 @@ struct replica {
     MDB_env *env; /* NULL while there is no good database */
     MDB_dbi dbi;
     size_t map_size;
-    uint64_t reserved; /* length of data.mdb with disk space behind it; the writer's */
+    uint64_t reserved; /* length of data.mdb with disk space behind it; the writer's, or the applier's on its behalf */
     unsigned page_size;
     ino_t inode;                    /* of data.mdb */
     struct trail trail;             /* only when there are other replicas */
@@ -134,6 +134,11 @@ struct replica {
     struct batch *queue[LAG_BATCHES];
     unsigned queue_first, queue_count;
     size_t queue_bytes, queue_pages;
+    struct {
+        bool wanted; /* until it is done; then */
+        int result;
+        size_t ahead, pages;
+    } reserve; /* what the writer asked its thread for */
     bool stop;
     bool started;     /* has its thread, */
     bool running;     /* … which has not ended */
@@ -262,6 +267,8 @@ int replica_grow(struct replica *replica);
 /* Makes sure of disk space for a commit that writes at most pages, on top of ahead pages of commits to come before it.
  * -ENOSPC; other failures are the commit's to find. */
 int replica_reserve(struct replica *replica, size_t ahead, size_t pages);
+/* Whether there is enough already. */
+bool replica_has_room(const struct replica *replica, size_t ahead, size_t pages);
 void replica_release(struct replica *replica);
 /* The value of a record that LMDB found, as rc says; raises suspicion when it is damaged. */
 int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value);
@@ -279,6 +286,9 @@ void applier_stop(struct replica *replica);
 /* Gives the batch to every healthy replica but the primary. May wait, at most STALL_NS for each, when one is too far
  * behind. */
 void applier_send_all(struct index *index, struct batch *batch);
+/* replica_reserve for the writer, of a healthy replica: on the replica's own thread when its drive has to work.
+ * -ETIMEDOUT when it failed meanwhile, or has not answered in STALL_NS and is given up. */
+int applier_reserve(struct replica *replica, size_t ahead, size_t pages);
 /* Waits until want replicas have committed the batch, or all have answered; those that do not in STALL_NS are given up.
  * Returns how many have. */
 unsigned applier_await(struct index *index, struct batch *batch, unsigned want);
@@ -326,6 +336,7 @@ int primary_set(struct index *index, struct replica *replica);
 /* The primary is unhealthy: another takes its place. Without one nothing is written any more. */
 void replace_primary(struct index *index);
 bool may_write(struct index *index);
+bool primary_is_well(struct index *index);
 /* A read met a damaged record in the primary of that generation. */
 void writer_suspect(struct index *index, uint64_t generation);
 void heed_suspicion(struct index *index);

@@ -230,8 +230,10 @@ static int read_begin(struct index *index, struct index_txn **ret_txn)
         slot_give_back(slot);
         return lmdb_error(rc) == -ENOMEM ? -ENOMEM : -EIO;
     }
-    await(index, is_decided, slot);
     *ret_txn = slot;
+    if (is_visible(slot))
+        return 0;
+    await(index, is_decided, slot);
     if (is_visible(slot))
         return 0;
     index_read_end(ret_txn);

@@ -189,7 +189,7 @@ static void replica_rejoin(struct index *index, struct replica *replica)
 /* index->lock held. Whether no thread is in it any more: its applier, with batches to drop, or a writer. */
 static bool is_let_go(const struct replica *replica)
 {
-    return !replica->queue_count && !atomic_load(&replica->detained);
+    return !replica->queue_count && !replica->reserve.wanted && !atomic_load(&replica->detained);
 }
 
 /* index->lock held. One whose drive is there. */
@@ -201,13 +201,6 @@ static struct replica *find_lost(struct index *index)
             return replica;
     }
     return NULL;
-}
-
-/* index->lock held. */
-static void wait_until(struct index *index, int64_t at)
-{
-    struct timespec deadline = {.tv_sec = at / NS_PER_SEC, .tv_nsec = at % NS_PER_SEC};
-    pthread_cond_timedwait(&index->rejoin.change, &index->lock, &deadline);
 }
 
 static void *rejoin_main(void *arg)
@@ -229,7 +222,7 @@ static void *rejoin_main(void *arg)
             wait = rejoin->first_ns; /* it was well for long */
         due = due == 0 ? now + wait : due;
         if (now < due) {
-            wait_until(index, due);
+            lock_wait(index, &rejoin->change, due - now);
             continue;
         }
         replica_rejoin(index, lost);

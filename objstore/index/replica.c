@@ -364,14 +364,25 @@ static int file_extend(int fd, uint64_t from, uint64_t to)
     return rc;
 }
 
-int replica_reserve(struct replica *replica, size_t ahead, size_t pages)
+/* How long data.mdb has to be. */
+static uint64_t length_needed(const struct replica *replica, size_t ahead, size_t pages)
 {
     MDB_envinfo info;
-    mdb_filehandle_t fd;
-    if (mdb_env_info(replica->env, &info) || mdb_env_get_fd(replica->env, &fd))
+    if (mdb_env_info(replica->env, &info))
         return 0;
-    uint64_t need = (info.me_last_pgno + 1 + ahead + pages) * replica->page_size;
-    if (need <= replica->reserved)
+    return (info.me_last_pgno + 1 + ahead + pages) * replica->page_size;
+}
+
+bool replica_has_room(const struct replica *replica, size_t ahead, size_t pages)
+{
+    return length_needed(replica, ahead, pages) <= replica->reserved;
+}
+
+int replica_reserve(struct replica *replica, size_t ahead, size_t pages)
+{
+    mdb_filehandle_t fd;
+    uint64_t need = length_needed(replica, ahead, pages);
+    if (need <= replica->reserved || mdb_env_get_fd(replica->env, &fd))
         return 0;
     uint64_t more = need / 8;
     more = more < RESERVE_LEAST ? RESERVE_LEAST : more > RESERVE_MOST ? RESERVE_MOST : more;

@@ -90,7 +90,10 @@ static void look_at(struct index *index, struct replica *replica)
     if (!pages_ahead(index, replica, &ahead) || mdb_env_info(replica->env, &info))
         return;
     size_t want = headroom(replica, &info);
-    bool full = replica_reserve(replica, ahead, want) < 0;
+    int rc = applier_reserve(replica, ahead, want);
+    if (rc == -ETIMEDOUT)
+        return;
+    bool full = rc < 0;
     size_t room = pages_left(replica, &info, ahead) + (full ? pages_free(index) : 0);
     enum room level = !full || room >= want ? ROOM_ENOUGH : room >= want / 2 ? ROOM_LITTLE : ROOM_LEAST;
     index->disk_full = index->disk_full || full;
@@ -131,13 +134,16 @@ size_t room_needed(const struct index *index, const struct batch *batch)
     return PAGES_PER_BATCH + tree + tree / PAGES_LISTED + batch->redo.bytes.len / index->primary->page_size;
 }
 
+/* A replica that is given up meanwhile needs none. */
 static int reserve_all(struct index *index, size_t pages)
 {
     int rc = 0;
     size_t ahead;
-    for (size_t i = 0; i < index->count && rc == 0; i++)
+    for (size_t i = 0; i < index->count && rc != -ENOSPC; i++)
         if (pages_ahead(index, &index->replicas[i], &ahead))
-            rc = replica_reserve(&index->replicas[i], ahead, pages);
+            rc = applier_reserve(&index->replicas[i], ahead, pages);
+    if (rc == -ETIMEDOUT)
+        rc = 0;
     if (rc == 0 && pages > index->pages_left)
         index->pages_left = pages;
     return rc;
@@ -150,7 +156,9 @@ bool room_for_more(struct index *index, const struct batch *batch, unsigned ran)
     if (index->room != ROOM_ENOUGH)
         return ran < TIGHT_MUTATIONS;
     size_t pages = room_needed(index, batch) + OPS_OF_ONE * (index->depth + PAGES_SPARE);
-    return pages <= index->pages_left || (!index->disk_full && reserve_all(index, 2 * pages) == 0);
+    if (pages <= index->pages_left)
+        return true;
+    return !index->disk_full && reserve_all(index, 2 * pages) == 0 && primary_is_well(index);
 }
 
 int room_reserve(struct index *index, const struct batch *batch)

@@ -52,6 +52,14 @@ bool may_write(struct index *index)
     return !index->gone && healthy_count(index) >= index->write_quorum;
 }
 
+bool primary_is_well(struct index *index)
+{
+    pthread_mutex_lock(&index->lock);
+    bool well = index->primary->healthy;
+    pthread_mutex_unlock(&index->lock);
+    return well;
+}
+
 /* The healthy replica that is furthest; all its batches are applied. NULL when there is none. */
 static struct replica *heir(struct index *index)
 {

@@ -182,6 +182,16 @@ static int commit_everywhere(struct index *index, struct batch *batch)
     return judge(index, committed, rc);
 }
 
+/* After files were extended: a primary that was given up meanwhile hands the open batch to another. */
+static int keep_primary(struct index *index, struct batch *batch)
+{
+    if (primary_is_well(index))
+        return 0;
+    batch_abort(index);
+    replace_primary(index);
+    return may_write(index) ? lmdb_error(batch_rebuild(index, batch, false)) : CAIRN_EQUORUM;
+}
+
 /* Makes the batch durable, or void. A batch that has put nothing needs no commit. */
 static int batch_commit(struct index *index, struct batch *batch)
 {
@@ -191,15 +201,19 @@ static int batch_commit(struct index *index, struct batch *batch)
         return 0;
     }
     if (rc == 0)
+        rc = keep_primary(index, batch);
+    if (rc == 0)
         rc = lmdb_error(batch_seal(index, batch));
     index->meta.sequence = batch->sequence;
-    if (rc < 0 && rc != -ENOMEM && rc != -ENOSPC) {
+    if (rc < 0 && rc != -ENOMEM && rc != -ENOSPC && rc != CAIRN_EQUORUM) { /* it is the primary's */
         batch_abort(index);
         note_primary(index, batch, rc);
         return judge(index, 0, rc);
     }
     if (rc == 0)
         rc = room_reserve(index, batch);
+    if (rc == 0)
+        rc = keep_primary(index, batch);
     if (rc == 0)
         rc = commit_everywhere(index, batch);
     batch_abort(index);
@@ -327,8 +341,10 @@ static void run_batch(struct index *index)
     }
     batch->sequence = index->meta.sequence + 1;
     batch->error = lmdb_error(batch_begin(index, batch));
-    if (!batch->error)
+    if (!batch->error) {
         room_look(index);
+        batch->error = keep_primary(index, batch);
+    }
     fill(index, batch, &index->todo);
     writer_finish(index, batch, batch_commit(index, batch));
 }

@@ -1,5 +1,6 @@
 /* A replica's drive hangs: a write or a sync there does not come back. The others go on, and nothing is lost. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,12 +14,14 @@
 
 static struct index *index_;
 
-/* ---- drives that hang: LMDB finds this fdatasync before the system's ---- */
+/* ---- drives that hang: the index and LMDB find this fdatasync and fallocate before the system's ---- */
+
+enum kind { SYNC, EXTEND, KINDS };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t change;
-    bool hangs[FIXTURE_REPLICAS];
+    bool hangs[KINDS][FIXTURE_REPLICAS];
     unsigned waiting;
 } drives = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
@@ -35,25 +38,41 @@ static size_t replica_of(int fd)
     return FIXTURE_REPLICAS;
 }
 
-int fdatasync(int fd)
+static void wait_while_it_hangs(enum kind kind, int fd)
 {
     size_t i = replica_of(fd);
     pthread_mutex_lock(&drives.lock);
-    while (i < FIXTURE_REPLICAS && drives.hangs[i]) {
+    while (i < FIXTURE_REPLICAS && drives.hangs[kind][i]) {
         drives.waiting++;
         pthread_cond_wait(&drives.change, &drives.lock);
         drives.waiting--;
     }
     pthread_mutex_unlock(&drives.lock);
+}
+
+int fdatasync(int fd)
+{
+    wait_while_it_hangs(SYNC, fd);
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fallocate(int fd, int mode, off_t off, off_t len)
+{
+    wait_while_it_hangs(EXTEND, fd);
+    return (int)syscall(SYS_fallocate, fd, mode, off, len);
+}
+
+static void set_hanging_in(enum kind kind, size_t i, bool hangs)
+{
+    pthread_mutex_lock(&drives.lock);
+    drives.hangs[kind][i] = hangs;
+    pthread_cond_broadcast(&drives.change);
+    pthread_mutex_unlock(&drives.lock);
 }
 
 static void set_hanging(size_t i, bool hangs)
 {
-    pthread_mutex_lock(&drives.lock);
-    drives.hangs[i] = hangs;
-    pthread_cond_broadcast(&drives.change);
-    pthread_mutex_unlock(&drives.lock);
+    set_hanging_in(SYNC, i, hangs);
 }
 
 static bool some_wait(void *arg)
@@ -81,7 +100,8 @@ static void setup(void)
 static void teardown(void)
 {
     for (size_t i = 0; i < FIXTURE_REPLICAS; i++)
-        set_hanging(i, false);
+        for (enum kind kind = SYNC; kind < KINDS; kind++)
+            set_hanging_in(kind, i, false);
     index_close(&index_);
     fixture_fini();
 }
@@ -265,6 +285,86 @@ Test(index_hang, every_change_is_seen_at_once_and_kept_under_load)
         snprintf(key, sizeof(key), "writer%zu", i);
         expect_without_any(key, (int64_t)(uintptr_t)last[i]);
     }
+}
+
+/* ---- files that grow ---- */
+
+enum { GROWERS = 4, GROW_EACH = 15, GROW_LEN = 200000 };
+
+static int put_large(struct index_txn *txn, void *arg)
+{
+    static char bytes[GROW_LEN];
+    return index_put(txn, span_cstr(arg), span_make(bytes, sizeof(bytes)));
+}
+
+/* The first error, or 0. */
+static void *grow(void *arg)
+{
+    char key[32];
+    int failed = 0;
+    for (unsigned n = 0; n < GROW_EACH; n++) {
+        snprintf(key, sizeof(key), "%c%u", (char)('a' + (size_t)(uintptr_t)arg), n);
+        int rc = index_apply(index_, put_large, key, n % 2 ? INDEX_APPLIED : INDEX_DURABLE);
+        failed = failed ? failed : rc;
+    }
+    return (void *)(intptr_t)failed;
+}
+
+/* More than the files have room for, while that of replica i can't be extended: how it ended. */
+static int grow_without(size_t i)
+{
+    pthread_t threads[GROWERS];
+    void *result;
+    int failed = 0;
+    set_hanging_in(EXTEND, i, true);
+    for (size_t t = 0; t < GROWERS; t++)
+        cr_assert_eq(pthread_create(&threads[t], NULL, grow, (void *)t), 0);
+    wait_hanging(1);
+    clock_shift_ns(11 * NS_PER_SEC);
+    for (size_t t = 0; t < GROWERS; t++) {
+        pthread_join(threads[t], &result);
+        failed = failed ? failed : (int)(intptr_t)result;
+    }
+    return failed;
+}
+
+static void grows_without(size_t i)
+{
+    index_ = fixture_open(3);
+    put("k", 1);
+    cr_assert_eq(grow_without(i), 0);
+    cr_assert_eq(index_flush(index_), 0);
+    cr_expect_not(status_of(i).healthy);
+    cr_expect_not(status_of(i).primary);
+    cr_expect_eq(fixture_count(index_), GROWERS * GROW_EACH + 1);
+    set_hanging_in(EXTEND, i, false);
+    wait_healthy(3);
+    put("k", 2);
+    expect_without_any("k", 2);
+    cr_expect_eq(fixture_count(index_), GROWERS * GROW_EACH + 1);
+}
+
+Test(index_hang, a_primary_whose_file_is_not_extended_in_time_hands_its_batch_to_another)
+{
+    grows_without(0);
+}
+
+Test(index_hang, a_secondary_whose_file_is_not_extended_in_time_is_given_up)
+{
+    grows_without(2);
+}
+
+Test(index_hang, without_a_quorum_writes_fail_until_the_drive_answers)
+{
+    index_ = fixture_open(2);
+    put("k", 1);
+    cr_assert_eq(grow_without(0), CAIRN_EQUORUM);
+    cr_expect_eq(fixture_get(index_, "k"), 1);
+    cr_expect_eq(fixture_put(index_, "k", 2, INDEX_DURABLE), CAIRN_EQUORUM);
+    set_hanging_in(EXTEND, 0, false);
+    wait_healthy(2);
+    put("k", 3);
+    cr_expect_eq(fixture_get(index_, "k"), 3);
 }
 
 /* ---- closing ---- */
