@@ -15,6 +15,7 @@
 #ifndef CAIRN_DATA_STRIPE_H
 #define CAIRN_DATA_STRIPE_H
 
+#include "objstore/data/shard_write.h"
 #include "objstore/data/sync.h"
 
 #define STRIPES_AHEAD 3
@@ -24,13 +25,9 @@ struct stripe;
 
 struct stripes {
     /* What the owner has made it; constant. */
-    struct erasure_set *set;
-    struct segment *segment; /* where the blob lies; the owner has a reference */
-    uint64_t offset;
-    uint64_t id, length; /* of the blob */
-    unsigned first;      /* the place of shard 0 */
-    unsigned enough;     /* drives that must have all of it */
-    bool synced;         /* with the last one its sync is asked for */
+    struct shard_site site;
+    unsigned enough; /* drives that must have all of it */
+    bool synced;     /* with the last one its sync is asked for */
     const struct buffers *buffers;
     void (*over)(struct stripes *stripes); /* the drives have let go of what the release left to them */
 

@@ -27,7 +27,7 @@ static void writer_destroy(struct stripes *stripes)
     if (w->reservation)
         reservation_unref(w->reservation);
     else
-        segment_put(&w->stripes.segment);
+        segment_put(&w->stripes.site.segment);
     stripes_destroy(&w->stripes);
     free(w);
 }
@@ -35,13 +35,13 @@ static void writer_destroy(struct stripes *stripes)
 /* Places whose file can't be written are lost for this blob from the start. */
 static void writer_probe(struct stripes *stripes)
 {
-    struct erasure_set *set = stripes->set;
+    struct erasure_set *set = stripes->site.set;
     uint32_t online = drive_set_online(set->drives);
 
     for (unsigned place = 0; place < set->n; place++) {
         int error = -ETIMEDOUT;
 
-        if (!(online >> place & 1) || !segment_file(stripes->segment, place, &error))
+        if (!(online >> place & 1) || !segment_file(stripes->site.segment, place, &error))
             stripes_fail(stripes, place, error);
     }
 }
@@ -54,9 +54,7 @@ static struct blob_writer *writer_alloc(struct data *data, struct erasure_set *s
         return NULL;
     w->data = data;
     w->stripes = (struct stripes){
-        .set = set,
-        .id = id,
-        .length = length,
+        .site = {.set = set, .id = id, .length = length},
         .enough = drive_set_quorum(set->drives),
         .buffers = &data->buffers,
         .over = writer_destroy,
@@ -74,9 +72,11 @@ int blob_writer_new_for(struct data *data, size_t number, uint64_t id, uint64_t 
         return -ENOMEM;
     int r = reservation_new(&data->allocators[number], length, extent_length(length, set->k), &w->reservation);
     if (r == 0) {
-        w->stripes.segment = w->reservation->segment;
-        w->stripes.offset = w->reservation->offset;
-        w->stripes.first = first_place(w->stripes.segment->id, w->stripes.offset, set->n);
+        struct shard_site *site = &w->stripes.site;
+
+        site->segment = w->reservation->segment;
+        site->offset = w->reservation->offset;
+        site->first = first_place(site->segment->id, site->offset, set->n);
         w->stripes.synced = true;
         writer_probe(&w->stripes);
         r = stripes_check(&w->stripes);
@@ -94,9 +94,9 @@ int blob_writer_new_at(struct segment *aside, const struct blob_pin *pin, uint32
 
     if (!w)
         return -ENOMEM;
-    w->stripes.segment = segment_ref(aside);
-    w->stripes.offset = pin->record.offset;
-    w->stripes.first = pin->record.first;
+    w->stripes.site.segment = segment_ref(aside);
+    w->stripes.site.offset = pin->record.offset;
+    w->stripes.site.first = pin->record.first;
     w->stripes.enough = 1;
     w->stripes.failed = ~places & places_all(aside->set);
     *ret_writer = w;
@@ -160,7 +160,7 @@ int blob_write(struct blob_writer *w, const void *bytes, size_t len)
     const uint8_t *from = bytes;
 
     assert(!w->finished);
-    if (len > w->stripes.length - w->taken)
+    if (len > w->stripes.site.length - w->taken)
         return CAIRN_ETOOBIG;
     for (size_t done = 0; done < len;) {
         size_t n = 0;
@@ -176,7 +176,7 @@ int blob_write(struct blob_writer *w, const void *bytes, size_t len)
 
 int blob_writer_finish(struct blob_writer *w)
 {
-    if (w->taken < w->stripes.length)
+    if (w->taken < w->stripes.site.length)
         return -EINVAL;
     if (w->finished)
         return 0;
@@ -194,7 +194,7 @@ int blob_writer_finish(struct blob_writer *w)
 
 uint32_t blob_writer_drain(struct blob_writer *w, int *ret_error)
 {
-    assert(w->taken == w->stripes.length);
+    assert(w->taken == w->stripes.site.length);
     stripes_wait(&w->stripes);
     *ret_error = w->stripes.error;
     return stripes_places(&w->stripes);
@@ -207,7 +207,7 @@ uint32_t blob_writer_places(struct blob_writer *w)
 
 uint64_t blob_writer_id(const struct blob_writer *w)
 {
-    return w->stripes.id;
+    return w->stripes.site.id;
 }
 
 bool blob_writer_place(const struct blob_writer *w, struct blob_place *ret_place)
@@ -216,11 +216,11 @@ bool blob_writer_place(const struct blob_writer *w, struct blob_place *ret_place
         return false;
     *ret_place = (struct blob_place){
         .data = w->data,
-        .set = w->stripes.set,
+        .set = w->stripes.site.set,
         .reservation = w->reservation,
-        .id = w->stripes.id,
-        .length = w->stripes.length,
-        .first = w->stripes.first,
+        .id = w->stripes.site.id,
+        .length = w->stripes.site.length,
+        .first = w->stripes.site.first,
         .held = w->held,
     };
     return true;
