@@ -11,6 +11,7 @@
 #include "objstore/namespace/ns_priv.h"
 #include "objstore/store.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/index_fixture.h"
 
 struct ns *nsf_ns;
 
@@ -59,6 +60,28 @@ void nsf_fini(void)
 void nsf_down(void)
 {
     store_close(&store);
+}
+
+static void index_copy(const char *from, const char *to)
+{
+    char paths[2][320];
+    snprintf(paths[0], sizeof(paths[0]), "%s/%s", folder, from);
+    snprintf(paths[1], sizeof(paths[1]), "%s/%s", folder, to);
+    fixture_copy_file(paths[0], paths[1]);
+}
+
+void nsf_keep(void)
+{
+    backlog_drained(&nsf_ns->backlog);
+    cr_assert_eq(ns_flush(nsf_ns), 0);
+    index_copy("drive/index/data.mdb", "kept.mdb");
+}
+
+void nsf_take_back(void)
+{
+    nsf_down();
+    index_copy("kept.mdb", "drive/index/data.mdb");
+    nsf_up();
 }
 
 /* Not the descriptor of the two meta pages, which LMDB opens with O_DSYNC: they are written over in place, and a full

@@ -16,6 +16,9 @@ void nsf_fini(void);
 void nsf_reopen(void);
 void nsf_down(void);
 void nsf_up(void);
+/* What a kill takes back at most: the store closes, and opens with the index as it was when it was kept. */
+void nsf_keep(void);
+void nsf_take_back(void);
 /* The index acts on the file at path from now on ("/dev/full"), with NULL on its own again. */
 void nsf_index_files(const char *path);
 /* Waits for the reaper, and fails the test on any finding. */

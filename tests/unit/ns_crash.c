@@ -136,31 +136,6 @@ Test(ns_crash, what_was_durable_survives_a_kill_and_nothing_leaks)
     nsf_fini();
 }
 
-/* What change answered when it was applied by a process that is gone at once. */
-static uint64_t told_by_a_short_life(uint64_t (*change)(uint64_t bucket))
-{
-    uint64_t told = 0;
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        nsf_up();
-        told = change(nsf_ino(NS_ROOT, "bucket"));
-        cr_assert_eq(write(ends[1], &told, sizeof(told)), sizeof(told));
-        _exit(0);
-    }
-    close(ends[1]);
-    cr_assert_eq(read(ends[0], &told, sizeof(told)), sizeof(told));
-    waitpid(child, NULL, 0);
-    close(ends[0]);
-    return told;
-}
-
-static uint64_t make_file(uint64_t bucket)
-{
-    return nsf_mkfile(bucket, "f");
-}
-
 static int do_version(struct ns_txn *txn, void *arg)
 {
     struct inode *inode = arg;
@@ -183,28 +158,20 @@ static uint64_t write_file(uint64_t bucket)
     return applied_version(ino);
 }
 
-static uint64_t fill_folder(uint64_t bucket)
-{
-    uint64_t folder = nsf_ino(bucket, "folder");
-    nsf_mkfile(folder, "lost");
-    return applied_version(folder);
-}
-
 Test(ns_crash, a_number_that_a_kill_took_back_is_given_to_nobody_else)
 {
     uint64_t last = 0;
     nsf_init();
     uint64_t bucket = nsf_bucket("bucket");
     for (int i = 0; i < 5; i++) {
-        nsf_down();
-        uint64_t lost = told_by_a_short_life(make_file);
+        nsf_keep();
+        uint64_t lost = nsf_mkfile(bucket, "f");
         cr_assert_gt(lost, last);
-        nsf_up();
+        nsf_take_back();
+        cr_assert_eq(nsf_ino(bucket, "f"), 0);
         last = nsf_mkfile(bucket, "other");
         cr_assert_gt(last, lost);
         nsf_unlink(bucket, "other");
-        if (nsf_ino(bucket, "f"))
-            nsf_unlink(bucket, "f");
     }
     nsf_fini();
 }
@@ -229,19 +196,17 @@ Test(ns_crash, a_version_that_a_kill_took_back_comes_never_again)
     nsf_init();
     uint64_t bucket = nsf_bucket("bucket"), file = nsf_mkfile(bucket, "file"), folder = nsf_mkdir(bucket, "folder");
     for (int i = 0; i < 3; i++) {
-        nsf_down();
-        uint64_t lost_file = told_by_a_short_life(write_file);
-        uint64_t lost_folder = told_by_a_short_life(fill_folder);
-        nsf_up();
+        nsf_keep();
+        uint64_t lost = write_file(bucket);
+        nsf_mkfile(folder, "lost");
+        uint64_t lost_folder = applied_version(folder);
+        nsf_take_back();
+        cr_assert_lt(applied_version(file), lost);
         cr_assert_eq(nsf_write(file, 0, SPAN_LIT("else")), 0);
-        cr_assert_gt(applied_version(file), lost_file);
-        if (nsf_ino(folder, "lost"))
-            nsf_unlink(folder, "lost");
-        else
-            nsf_mkfile(folder, "other");
-        if (nsf_ino(folder, "other"))
-            nsf_unlink(folder, "other");
+        cr_assert_gt(applied_version(file), lost);
+        nsf_mkfile(folder, i ? "more" : "other");
         cr_assert_gt(applied_version(folder), lost_folder);
+        nsf_unlink(folder, i ? "more" : "other");
     }
     nsf_fini();
 }
@@ -254,9 +219,10 @@ Test(ns_crash, a_version_that_a_failed_commit_took_back_comes_never_again)
     uint64_t bucket = nsf_bucket("bucket"), file = nsf_mkfile(bucket, "file");
     cr_assert_eq(ns_flush(nsf_ns), 0);
     cr_assert_eq(nsf_inode(file, &before), 0);
+    uint64_t mark = ns_mark(nsf_ns);
     nsf_index_files("/dev/full");
     uint64_t version = write_file(bucket);
-    cr_assert_lt(ns_flush(nsf_ns), 0);
+    cr_assert_lt(ns_flush_since(nsf_ns, &mark), 0);
     nsf_index_files(NULL);
     cr_assert_eq(applied_version(file), before.version);
     before.version = version;

@@ -153,9 +153,10 @@ Test(posix_sessions, slots_do_not_know_of_each_other)
 /* Answered, and taken back. */
 static void lose(struct posix_op op, struct posix_result *ret_result)
 {
+    uint64_t mark = ns_mark(store_ns(bed.store));
     posix_bed_fail(&bed, true);
     cr_assert_eq(client_do(&client, op, ret_result), 0);
-    cr_assert_lt(ns_flush(store_ns(bed.store)), 0);
+    cr_assert_lt(ns_flush_since(store_ns(bed.store), &mark), 0);
     posix_bed_fail(&bed, false);
 }
 
@@ -211,9 +212,10 @@ Test(posix_sessions, a_nameless_file_whose_end_was_taken_back_ends_again)
     cr_assert_eq(client_do(&client, remove_op("f"), &r), 0);
     cr_assert_eq(ns_flush(store_ns(bed.store)), 0);
     cr_assert_eq(inodes(), before + 1);
+    uint64_t mark = ns_mark(store_ns(bed.store));
     posix_bed_fail(&bed, true);
     cr_assert_eq(client_do(&client, (struct posix_op){.code = POSIX_RELEASE, .handle = 5}, &r), 0);
-    while (ns_flush(store_ns(bed.store)) == 0) /* until the reaper has come to it */
+    while (ns_flush_since(store_ns(bed.store), &mark) == 0) /* until the reaper has come to it */
         sched_yield();
     posix_bed_fail(&bed, false);
     while (inodes() != before)
