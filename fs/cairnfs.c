@@ -99,6 +99,8 @@ static void ready(int error, void *arg)
         snprintf(text, sizeof text, "cairnfs: %s: the mount does not answer: %s", word->options->mountpoint,
                  cairn_strerror(error));
     send_word(word, text);
+    if (error == 0)
+        log_info("ready", "mountpoint=%s", word->options->mountpoint);
 }
 
 static const struct {

@@ -55,7 +55,7 @@ class Mount:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command() + ["-f"], stdout=log, stderr=log, env=self.env)
         deadline = time.monotonic() + MOUNT_SECONDS
-        while not self.mounted():
+        while not (self.mounted() and " ready " in self.log()):
             assert self.process.poll() is None, f"cairnfs ended with {self.process.returncode}:\n{self.log()}"
             assert time.monotonic() < deadline, f"the mount is not ready:\n{self.log()}"
             time.sleep(0.01)
