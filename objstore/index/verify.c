@@ -11,6 +11,7 @@
  * What it knows of LMDB's format 1 on 64-bit little-endian machines; offsets in bytes.
  *
  *   page      0 number (8), 10 flags (2), 12 lower (2), 14 upper (2), 16 … lower: offsets of nodes (2 each); nodes from upper on
+ *             from upper to the page's end they lie one behind the other, each rounded up to an even length, in any order
  *   node      0 low and 2 high part of the data's length, or of a child's page number, which 4 continues; 4 flags, 6 key's length,
  *             8 key, data
  *   overflow  0 number (8), 10 flags (2), 12 how many pages it has (4); the data of a large value follows that head
@@ -54,14 +55,16 @@ struct tree {
 struct verify {
     int file;
     size_t page_size;
-    uint64_t pages; /* that the file may use */
-    uint8_t *used;  /* a bit for each */
-    char *frames;   /* DEPTH_MAX pages: the way down */
+    uint64_t pages;                  /* that the file may use */
+    uint8_t *used;                   /* a bit for each */
+    char *frames;                    /* DEPTH_MAX pages: the way down */
+    uint16_t lengths[PAGE_MOST / 2]; /* of the nodes of the page that is looked at, by half their place */
     bool is_free;
     uint64_t bad_records;
     struct tree found; /* counted on the way */
-    struct buf last;   /* the key before */
+    struct buf last;   /* the key before, */
     bool has_last;
+    bool at_least; /* … which is that of a branch: its child may begin with it */
 };
 
 static bool read_at(const struct verify *v, void *bytes, size_t len, uint64_t off)
@@ -103,15 +106,22 @@ static int key_cmp(const struct verify *v, struct span a, struct span b)
     return x < y ? -1 : x > y;
 }
 
+static bool key_keep(struct verify *v, struct span key, bool of_branch)
+{
+    buf_clear(&v->last);
+    v->has_last = buf_add_span(&v->last, key) == 0;
+    v->at_least = of_branch;
+    return v->has_last;
+}
+
 static bool key_follows(struct verify *v, struct span key)
 {
     if (v->is_free ? key.len != sizeof(uint64_t) : key.len == 0 || key.len > INDEX_KEY_MAX)
         return false;
-    if (v->has_last && key_cmp(v, buf_span(&v->last), key) >= 0)
+    int order = v->has_last ? key_cmp(v, buf_span(&v->last), key) : -1;
+    if (order > 0 || (order == 0 && !v->at_least))
         return false;
-    buf_clear(&v->last);
-    v->has_last = buf_add_span(&v->last, key) == 0;
-    return v->has_last;
+    return key_keep(v, key, false);
 }
 
 /* ---- values ---- */
@@ -210,8 +220,34 @@ static int page_read(const struct verify *v, uint64_t number, unsigned kind, cha
     return (int)(lower - HEAD) / 2;
 }
 
+static size_t node_len(const struct node *node, bool is_leaf)
+{
+    size_t data = !is_leaf ? 0 : node->flags & BIG ? sizeof(uint64_t) : node->low;
+    return (NODE_HEAD + node->key.len + data + 1) & ~(size_t)1;
+}
+
+/* Whether nodes lie where they should, without a gap. LMDB closes the gap of one that it deletes by moving all that is
+ * below by its length; a wrong one would take it out of the page. */
+static bool nodes_adjoin(struct verify *v, const char *page, int count, bool is_leaf)
+{
+    size_t at = get_le16(page + 14);
+    memset(v->lengths, 0, v->page_size);
+    for (int i = 0; i < count; i++) {
+        struct node node;
+        size_t off = get_le16(page + HEAD + 2 * i);
+        if (off % 2 != 0 || !node_read(v, page, (unsigned)i, &node) || node_len(&node, is_leaf) > v->page_size - off)
+            return false;
+        v->lengths[off / 2] = (uint16_t)node_len(&node, is_leaf);
+    }
+    for (; count > 0 && at < v->page_size && v->lengths[at / 2]; count--)
+        at += v->lengths[at / 2];
+    return count == 0 && at == v->page_size;
+}
+
 static bool verify_leaf(struct verify *v, const char *page, int count)
 {
+    if (!nodes_adjoin(v, page, count, true))
+        return false;
     v->found.leaves++;
     for (int i = 0; i < count; i++) {
         struct node node;
@@ -240,17 +276,27 @@ static void read_ahead(const struct verify *v, const char *page, int count)
             posix_fadvise(v->file, (off_t)(node_child(&node) * v->page_size), (off_t)v->page_size, POSIX_FADV_WILLNEED);
 }
 
+static bool branch_key_follows(struct verify *v, struct span key)
+{
+    if (v->is_free ? key.len != sizeof(uint64_t) : key.len == 0)
+        return false;
+    if (v->has_last && key_cmp(v, buf_span(&v->last), key) >= 0)
+        return false;
+    return key_keep(v, key, true);
+}
+
 /* The first node's key is not used; any other is at most the first key of its child, and more than the last before. */
 static bool verify_branch(struct verify *v, const char *page, int count, unsigned depth)
 {
+    if (!nodes_adjoin(v, page, count, false))
+        return false;
     v->found.branches++;
     read_ahead(v, page, count);
     for (int i = 0; i < count; i++) {
         struct node node;
         if (!node_read(v, page, (unsigned)i, &node))
             return false;
-        if (i > 0 && (node.key.len == 0 || (v->is_free && node.key.len != sizeof(uint64_t)) ||
-                      (v->has_last && key_cmp(v, buf_span(&v->last), node.key) >= 0)))
+        if (i > 0 && !branch_key_follows(v, node.key))
             return false;
         if (!verify_page(v, node_child(&node), depth - 1))
             return false;
@@ -290,7 +336,7 @@ static bool verify_tree(struct verify *v, const struct tree *tree, bool is_free)
     if (tree->depth < 1 || tree->depth >= DEPTH_MAX)
         return false;
     v->is_free = is_free;
-    v->has_last = false;
+    v->has_last = v->at_least = false;
     v->found = (struct tree){0};
     return verify_page(v, tree->root, tree->depth) && v->found.branches == tree->branches &&
            v->found.leaves == tree->leaves && v->found.overflows == tree->overflows &&

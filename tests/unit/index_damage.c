@@ -109,6 +109,100 @@ static unsigned count_good(void)
     return good;
 }
 
+/* ---- what is good ---- */
+
+enum { HISTORY_KEYS = 3000, HISTORY_OPS = 2000, HISTORY_ROUNDS = 40 };
+
+/* Puts, replaces and deletes at random, of keys of 1 to 400 bytes and values from nothing to some pages. */
+static int change_at_random(struct index_txn *txn, void *arg)
+{
+    static const size_t limits[] = {8, 60, 300, 1500, 9000};
+    static char bytes[9000];
+    uint64_t *seed = arg;
+    int rc = 0;
+    for (unsigned i = 0; i < HISTORY_OPS && rc == 0; i++) {
+        char key[400] = {1};
+        uint64_t dice = *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned number = (unsigned)(dice >> 33) % HISTORY_KEYS;
+        size_t key_len = 3 + number * 7 % 397 * (number % 5 == 0);
+        key[1] = (char)(number >> 8);
+        key[2] = (char)number;
+        if (dice >> 20 & 1)
+            rc = index_put(txn, span_make(key, key_len), span_make(bytes, (dice >> 8) % limits[(dice >> 24) % 5]));
+        else
+            rc = index_delete(txn, span_make(key, key_len));
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    return rc;
+}
+
+Test(index_damage, pages_of_any_history_are_found_good)
+{
+    uint64_t seed;
+    random_bytes(&seed, sizeof(seed));
+    for (unsigned round = 0; round < HISTORY_ROUNDS; round++) {
+        uint64_t began = seed;
+        cr_assert_eq(fixture_open_without(1, 0, &index_), 0, "seed %llx", (unsigned long long)began);
+        for (unsigned i = 0; i <= round % 4; i++)
+            cr_assert_eq(index_apply(index_, change_at_random, &seed, INDEX_DURABLE), 0);
+        index_close(&index_);
+    }
+}
+
+/* ---- what is not ---- */
+
+/* Adds to the length of the data of the record in every page that has it, free ones too. */
+static void lengthen(const char *path, struct span key, uint8_t by)
+{
+    char *bytes = NULL;
+    FILE *file = fopen(path, "r+");
+    cr_assert(file && fseek(file, 0, SEEK_END) == 0);
+    long len = ftell(file);
+    bytes = malloc((size_t)len);
+    rewind(file);
+    cr_assert(bytes && fread(bytes, 1, (size_t)len, file) == (size_t)len);
+    for (long i = 8; i + (long)key.len <= len; i++)
+        if (memcmp(bytes + i, key.ptr, key.len) == 0 && get_le16(bytes + i - 2) == key.len)
+            bytes[i - 8] = (char)(bytes[i - 8] + by); /* the node's head: length, flags, length of the key */
+    rewind(file);
+    cr_assert_eq(fwrite(bytes, 1, (size_t)len, file), (size_t)len);
+    cr_assert_eq(fclose(file), 0);
+    free(bytes);
+}
+
+/* The library would move other records over the page's end when it deletes that one. */
+Test(index_damage, a_record_that_claims_the_bytes_of_others_makes_its_page_a_damaged_one)
+{
+    char key[32];
+    fill(1);
+    lengthen(fixture_database(0), key_of(15, key), 64);
+    cr_assert_eq(fixture_open_without(1, 0, &index_), CAIRN_ECORRUPT);
+}
+
+/* Raises the last byte of the second key of every page that leads to others. */
+static void raise_keys_of_branches(const char *path)
+{
+    uint8_t page[4096];
+    int fd = open(path, O_RDWR);
+    cr_assert_geq(fd, 0);
+    for (off_t off = 2 * sizeof(page); pread(fd, page, sizeof(page), off) == sizeof(page); off += sizeof(page)) {
+        if (get_le16(page + 10) != 1 || get_le16(page + 12) < 20)
+            continue;
+        uint8_t *node = page + get_le16(page + 18);
+        node[8 + get_le16(node + 6) - 1]++;
+        cr_assert_eq(pwrite(fd, page, sizeof(page), off), sizeof(page));
+    }
+    close(fd);
+}
+
+/* A search would look for the first record of a page in the page before. */
+Test(index_damage, a_way_that_misses_records_is_a_damaged_one)
+{
+    fill(1);
+    raise_keys_of_branches(fixture_database(0));
+    cr_assert_eq(fixture_open_without(1, 0, &index_), CAIRN_ECORRUPT);
+}
+
 Test(index_damage, a_replica_with_flipped_bits_is_replaced_or_harmless)
 {
     fill(3);
