@@ -244,7 +244,7 @@ int rejoin_start(struct index *index, int64_t first_ns)
     index->rejoin.first_ns = first_ns > 0 ? first_ns : WAIT_FIRST_NS;
     index->rejoin.running = true;
     int rc = pthread_create(&index->rejoin.thread, NULL, rejoin_main, index);
-    index->rejoin.started = rc == 0;
+    index->rejoin.started = index->rejoin.running = rc == 0;
     return -rc;
 }
 
