@@ -91,14 +91,6 @@ static bool key_valid(struct span key)
     return key.len > 0 && key.len <= INDEX_KEY_MAX && key.ptr[0] != 0;
 }
 
-int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value)
-{
-    rc = rc ? lmdb_error(rc) : record_open(key, span_make(stored->mv_data, stored->mv_size), ret_value);
-    if (rc == CAIRN_ECORRUPT)
-        writer_suspect(txn->index, txn->generation);
-    return rc;
-}
-
 int index_get(struct index_txn *txn, struct span key, struct span *ret_value)
 {
     if (!key_valid(key))

@@ -229,8 +229,10 @@ struct index {
 
 #define DATABASE "data.mdb"
 
-/* ---- index.c ---- */
+/* ---- ending.c ---- */
 
+/* Locks, conditions, and what marks a replica as not open. -ENOMEM. */
+int locks_init(struct index *index);
 /* index->lock held: waits for cond, for at most ns. */
 void lock_wait(struct index *index, pthread_cond_t *cond, int64_t ns);
 /* index->lock held: a thread of the index touches it no more. True when it is the last one of an index that was closed
@@ -238,10 +240,15 @@ void lock_wait(struct index *index, pthread_cond_t *cond, int64_t ns);
 bool thread_leaves(struct index *index);
 void index_release(struct index *index);
 
-/* ---- replica.c: one LMDB environment. LMDB's own codes: 0, errno, MDB_… ---- */
+/* ---- lmdb.c. LMDB's own codes: 0, errno, MDB_… ---- */
 
 /* The negative code that stands for an LMDB one. */
 int lmdb_error(int rc);
+/* Applies redo in txn. A delete of nothing is MDB_CORRUPTED: the replica is not what it should be. */
+int replica_redo(struct replica *replica, MDB_txn *txn, const struct redo *redo);
+
+/* ---- replica.c: one LMDB environment ---- */
+
 /* Makes the folder when only that is missing, and locks it. Negative errno; -EBUSY. */
 int replica_claim(struct replica *replica, const char *path);
 bool replica_has_database(const struct replica *replica);
@@ -260,8 +267,6 @@ void replica_shut(struct replica *replica);
 int replica_copy(struct replica *from, struct replica *to);
 /* Commits a meta record alone. Negative code. */
 int replica_store_meta(struct replica *replica, const struct meta *meta);
-/* Applies redo in txn. A delete of nothing is MDB_CORRUPTED: the replica is not what it should be. */
-int replica_redo(struct replica *replica, MDB_txn *txn, const struct redo *redo);
 /* Doubles the map; no transaction may be live in it. MDB_MAP_FULL at the limit. */
 int replica_grow(struct replica *replica);
 /* Makes sure of disk space for a commit that writes at most pages, on top of ahead pages of commits to come before it.
@@ -270,8 +275,9 @@ int replica_reserve(struct replica *replica, size_t ahead, size_t pages);
 /* Whether there is enough already. */
 bool replica_has_room(const struct replica *replica, size_t ahead, size_t pages);
 void replica_release(struct replica *replica);
-/* The value of a record that LMDB found, as rc says; raises suspicion when it is damaged. */
-int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value);
+
+/* ---- meta.c ---- */
+
 /* Puts the meta record. */
 int meta_put(MDB_txn *txn, MDB_dbi dbi, const struct meta *meta);
 /* Reads it. -EIO, CAIRN_ECORRUPT, CAIRN_EFORMAT. */
@@ -298,6 +304,9 @@ void replica_fail(struct replica *replica, int error);
 void collecting_count(struct replica *replica);
 /* index->lock held: what a replica that is not healthy has collected goes. */
 void collecting_end(struct replica *replica);
+
+/* ---- batches.c ---- */
+
 /* A batch of its own for the writer, empty; NULL when memory is short. */
 struct batch *batch_new(struct index *index);
 void batch_unref(struct index *index, struct batch *batch);
@@ -307,6 +316,8 @@ void batch_free(struct batch *batch);
 
 /* ---- reader.c ---- */
 
+/* The value of a record that LMDB found, as rc says; raises suspicion when it is damaged. */
+int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value);
 int readers_init(struct index *index);
 /* The gate is closed, or there are no readers any more: no slot keeps a transaction of that replica. */
 void readers_leave(struct index *index, const struct replica *replica);
@@ -323,12 +334,23 @@ void await_finish(struct index *index, uint64_t sequence);
 void writer_loop(struct index *index);
 /* The batch is durable (0) or void: readers may go on; callbacks run, callers are answered. */
 void writer_finish(struct index *index, struct batch *batch, int rc);
+
+/* ---- queue.c ---- */
+
+/* All that is queued, oldest first. */
+struct request *queue_take(struct index *index);
+/* Sleeps until there is something for the writer, or the index closes. */
+void queue_wait(struct index *index);
 /* Wakes the writer: something is queued, or somebody waits for the batch that it keeps open. */
 void queue_wake(struct index *index);
 /* Runs fn on the writer's thread between two batches, and waits for it. */
 void writer_run(struct index *index, void (*fn)(struct index *index, void *arg), void *arg);
+/* The writer's side of that. */
+void heed_job(struct index *index);
+/* A read met a damaged record in the primary of that generation. */
+void writer_suspect(struct index *index, uint64_t generation);
 
-/* ---- succession.c ---- */
+/* ---- promotion.c ---- */
 
 /* Readers go to this replica from now on. It holds every commit that has finished, and its database has no other user.
  * LMDB's codes. */
@@ -337,13 +359,18 @@ int primary_set(struct index *index, struct replica *replica);
 void replace_primary(struct index *index);
 bool may_write(struct index *index);
 bool primary_is_well(struct index *index);
-/* A read met a damaged record in the primary of that generation. */
-void writer_suspect(struct index *index, uint64_t generation);
+/* The writer's side of writer_suspect. */
 void heed_suspicion(struct index *index);
+
+/* ---- office.c ---- */
+
 /* Around what the writer does on the primary's drive to commit the batch. office_leave does not return when another
  * writes by then: it ends the thread. */
 struct writer *office_enter(struct index *index, struct batch *batch);
 void office_leave(struct index *index, struct writer *me, struct replica *primary, struct batch *batch);
+
+/* ---- succession.c ---- */
+
 /* Starts the thread that writes and, where there are other replicas, one that stands by. late_ns as of index_options.
  */
 int office_start(struct index *index, int64_t late_ns);

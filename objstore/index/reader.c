@@ -24,6 +24,14 @@
 
 enum { GATE_POLL_NS = 50000 };
 
+int record_give(struct index_txn *txn, int rc, struct span key, const MDB_val *stored, struct span *ret_value)
+{
+    rc = rc ? lmdb_error(rc) : record_open(key, span_make(stored->mv_data, stored->mv_size), ret_value);
+    if (rc == CAIRN_ECORRUPT)
+        writer_suspect(txn->index, txn->generation);
+    return rc;
+}
+
 int readers_init(struct index *index)
 {
     size_t size = READERS_MAX * sizeof(*index->readers);

@@ -24,36 +24,13 @@
 enum { PATH_MAX_LEN = 4096, META_PAGES = 16, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
 #define RESERVE_LEAST                                                                                                  \
-    ((uint64_t)1 << 20) /* data.mdb grows by an eighth, but at least and at most by so much at once                    \
+    ((uint64_t)1                                                                                                       \
+     << 20) /* data.mdb grows by an eighth, but at least and at most by so much at once                    \
                          */
 #define RESERVE_MOST ((uint64_t)64 << 20)
 
 #define DATABASE_NEW "data.mdb.new"
 #define LOCK_FILE "lock.mdb"
-
-static const struct {
-    int lmdb;
-    int code;
-} lmdb_codes[] = {
-    {MDB_NOTFOUND, -ENOENT},
-    {MDB_MAP_FULL, -ENOSPC},
-    {EDQUOT, -ENOSPC},
-    {EFBIG, -ENOSPC},
-    {MDB_CORRUPTED, CAIRN_ECORRUPT},
-    {MDB_PAGE_NOTFOUND, CAIRN_ECORRUPT},
-    {MDB_INVALID, CAIRN_ECORRUPT},
-    {MDB_VERSION_MISMATCH, CAIRN_EFORMAT},
-    {MDB_READERS_FULL, -ENOMEM},
-    {MDB_BAD_VALSIZE, -EINVAL},
-};
-
-int lmdb_error(int rc)
-{
-    for (size_t i = 0; i < sizeof(lmdb_codes) / sizeof(lmdb_codes[0]); i++)
-        if (lmdb_codes[i].lmdb == rc)
-            return lmdb_codes[i].code;
-    return rc > 0 ? -rc : rc == 0 ? 0 : -EIO;
-}
 
 /* ---- the folder ---- */
 
@@ -303,26 +280,6 @@ int replica_store_meta(struct replica *replica, const struct meta *meta)
 }
 
 /* ---- writing ---- */
-
-static int redo_one(struct replica *replica, MDB_txn *txn, const struct redo_op *op)
-{
-    MDB_val key = {op->key.len, (void *)op->key.ptr};
-    MDB_val value = {op->stored.len, (void *)op->stored.ptr};
-    if (!op->is_delete)
-        return mdb_put(txn, replica->dbi, &key, &value, 0);
-    int rc = mdb_del(txn, replica->dbi, &key, NULL);
-    return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
-}
-
-int replica_redo(struct replica *replica, MDB_txn *txn, const struct redo *redo)
-{
-    struct redo_op op;
-    size_t off = 0;
-    int rc = 0;
-    while (!rc && redo_next(redo, &off, &op))
-        rc = redo_one(replica, txn, &op);
-    return rc;
-}
 
 /* LMDB unmaps before it maps anew, and an environment without a map is lost; so try first whether the space is there.
  */
