@@ -173,6 +173,7 @@ class Mount:
         self.kind, self.path, self.process = kind, os.path.join(folder, f"mnt-{kind}"), None
         os.makedirs(self.path, exist_ok=True)
         environment = dict(os.environ, AWS_ACCESS_KEY_ID=ACCESS, AWS_SECRET_ACCESS_KEY=SECRET)
+        environment.pop("AWS_CA_BUNDLE", None)  # of the machine's own; rclone 1.60 refuses to start with it
         log = os.path.join(folder, f"{kind}.log")
         if kind == "cairnfs":
             argv = [os.path.join(BUILD, "cairnfs"), f"{daemon.endpoint()}/{bucket}", self.path, "-f"]
