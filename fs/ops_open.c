@@ -329,13 +329,14 @@ static int flush_file(struct fs *fs, struct handle *h, bool durable)
     return kept < 0 ? kept : error;
 }
 
+/* Of what was opened for writing (set_open_flags): the flags of the open are not told here. */
 static void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
     struct fs *fs = fuse_req_userdata(req);
 
     (void)node;
     request_note(req);
-    reply_error(req, flush_file(fs, handle_of(fi), fs->options->sync && opened_for_write(fi)));
+    reply_error(req, flush_file(fs, handle_of(fi), fs->options->sync));
     request_unnote();
 }
 

@@ -4,16 +4,6 @@
 
 #include "objstore/base/clock.h"
 
-void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t monotonic;
-
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-}
-
 bool timed_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns)
 {
     struct timespec t;

@@ -4,21 +4,17 @@
 #include <time.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/data/segment.h"
 
 #define RETRY_NS (10 * NS_PER_SEC) /* what failed or was held back is tried again */
 
 void chores_init(struct chores *chores)
 {
-    pthread_condattr_t monotonic;
-
     memset(chores, 0, sizeof(*chores));
     chores->woken = true;
     pthread_mutex_init(&chores->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&chores->change, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&chores->change);
 }
 
 void chores_release(struct chores *chores)
@@ -105,17 +101,6 @@ int chores_pass(struct chores *chores)
 
 /* ---- the keeper's side ---- */
 
-static void deadline_in(int64_t ns, struct timespec *ret_deadline)
-{
-    clock_gettime(CLOCK_MONOTONIC, ret_deadline);
-    ret_deadline->tv_sec += ns / NS_PER_SEC;
-    ret_deadline->tv_nsec += ns % NS_PER_SEC;
-    if (ret_deadline->tv_nsec >= NS_PER_SEC) {
-        ret_deadline->tv_sec++;
-        ret_deadline->tv_nsec -= NS_PER_SEC;
-    }
-}
-
 /* Somebody waits, or the thread should end: no time for what can wait. The caller holds the lock. */
 static bool is_urgent(const struct chores *chores)
 {
@@ -127,7 +112,7 @@ void chores_take(struct chores *chores, struct work *ret_work)
     struct timespec deadline;
     int r = 0;
 
-    deadline_in(RETRY_NS, &deadline);
+    cond_deadline(RETRY_NS, &deadline);
     pthread_mutex_lock(&chores->lock);
     while (r == 0 && !chores->woken && !is_urgent(chores))
         r = pthread_cond_timedwait(&chores->change, &chores->lock, &deadline);
@@ -156,7 +141,7 @@ bool chores_pause(struct chores *chores, int64_t ns)
     struct timespec deadline;
     int r = 0;
 
-    deadline_in(ns, &deadline);
+    cond_deadline(ns, &deadline);
     pthread_mutex_lock(&chores->lock);
     while (r == 0 && !is_urgent(chores))
         r = pthread_cond_timedwait(&chores->change, &chores->lock, &deadline);

@@ -3,9 +3,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/index/index_priv.h"
 
 int locks_init(struct index *index)
@@ -44,10 +43,7 @@ static void locks_release(struct index *index)
 void lock_wait(struct index *index, pthread_cond_t *cond, int64_t ns)
 {
     struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    ns += deadline.tv_nsec;
-    deadline.tv_sec += ns / NS_PER_SEC;
-    deadline.tv_nsec = ns % NS_PER_SEC;
+    cond_deadline(ns, &deadline);
     pthread_cond_timedwait(cond, &index->lock, &deadline);
 }
 

@@ -232,12 +232,6 @@ def test_shown_owner(daemon, bucket, folder, name):
         assert (st.st_uid, st.st_gid) == (1234, 4321)
 
 
-def test_sync_is_durable_at_close(daemon, bucket):
-    with Mount(daemon, bucket, options=["sync"]) as mount:
-        write_file(mount / "synced", b"x" * 100_000)
-        os.unlink(mount / "synced")
-
-
 def test_small_memory(daemon, bucket, name):
     """The least memory for dirty bytes that is accepted carries any load."""
     with Mount(daemon, bucket, options=["dirty=16M", "read_ahead=1M"]) as mount:

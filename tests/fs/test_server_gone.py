@@ -172,6 +172,17 @@ def test_dirty_bytes_outlive_a_kill(server, mount, actor):
     os.unlink(mount / "f")
 
 
+def test_in_a_mount_with_sync_a_close_outlives_a_kill_at_once(server, running):
+    with Mount(running, "mounted", options=["sync"]) as mount:
+        for n in range(6):
+            data = pattern((10, 30_000, 300_000)[n % 3])
+            write_file(mount / f"f{n}", data)
+            server.kill()
+            server.start()
+            assert server.s3.get_object(Bucket="mounted", Key=f"f{n}")["Body"].read() == data
+        subprocess.run(f"rm -rf {mount.path}/*", shell=True, check=True)
+
+
 def test_a_hard_mount_waits_and_can_be_interrupted(server, mount):
     write_durably(mount / "f", b"x" * 100)
     server.kill()

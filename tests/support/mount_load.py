@@ -254,5 +254,6 @@ class Closer(Program):
         for n in range(self.closed + 1):
             with open(self.path(str(n)), "rb") as file:
                 assert file.read() == self.body(n), f"{self}: file {n} was closed"
-        strange = set(os.listdir(self.folder)) - {str(n) for n in range(self.issued + 1)} if self.issued >= 0 else None
+        found = os.listdir(self.folder) if self.closed >= 0 or os.path.exists(self.folder) else []
+        strange = set(found) - {str(n) for n in range(self.issued + 1)}
         assert not strange, f"{self}: {strange}"
