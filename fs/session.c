@@ -15,6 +15,7 @@
 
 #include "fs/remote_priv.h"
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/hash.h"
 
 #define RECLAIM_PAGE (POSIX_RECLAIM_MAX / 2)
@@ -217,10 +218,7 @@ void *session_heartbeat(void *arg)
     pthread_mutex_lock(&remote->lock);
     while (!atomic_load(&remote->stopping)) {
         struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t ns = until.tv_nsec + remote->lease_ms / 3 * NS_PER_MS;
-        until.tv_sec += ns / NS_PER_SEC;
-        until.tv_nsec = ns % NS_PER_SEC;
+        cond_deadline(remote->lease_ms / 3 * NS_PER_MS, &until);
         if (pthread_cond_timedwait(&remote->stop_wanted, &remote->lock, &until) != ETIMEDOUT)
             continue;
         pthread_mutex_unlock(&remote->lock);

@@ -4,18 +4,15 @@
 #include <time.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/namespace/hold.h"
 
 #define RETRY_NS NS_PER_SEC /* after the index refused a step */
 
 int backlog_init(struct backlog *backlog)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&backlog->wake, &monotonic);
+    cond_init(&backlog->wake);
     pthread_cond_init(&backlog->idle, NULL);
-    pthread_condattr_destroy(&monotonic);
     backlog->records = backlog->busy = true;
     return -pthread_mutex_init(&backlog->lock, NULL);
 }

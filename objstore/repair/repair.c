@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 
 #define PASS_NS (NS_PER_SEC / 2)
@@ -72,21 +73,13 @@ struct pass {
 
 /* ---- waiting ---- */
 
-static void deadline_at(int64_t ns, struct timespec *ret_deadline)
-{
-    clock_gettime(CLOCK_MONOTONIC, ret_deadline);
-    ns += ret_deadline->tv_nsec;
-    ret_deadline->tv_sec += ns / NS_PER_SEC;
-    ret_deadline->tv_nsec = ns % NS_PER_SEC;
-}
-
 /* Sleeps for ns; true when the thread should end. */
 static bool rest(struct repair *repair, int64_t ns)
 {
     struct timespec deadline;
     int r = 0;
 
-    deadline_at(ns, &deadline);
+    cond_deadline(ns, &deadline);
     pthread_mutex_lock(&repair->lock);
     while (r == 0 && !repair->stop)
         r = pthread_cond_timedwait(&repair->change, &repair->lock, &deadline);
@@ -268,7 +261,7 @@ static bool sleep_once(struct repair *repair, bool *ret_stop)
     int64_t quiet = repair->quiet_until - clock_mono_ns();
     bool looks = repair->retry_at != 0 || repair->damaged_at != 0;
 
-    deadline_at(quiet > 0 && quiet < LOOK_NS ? quiet : LOOK_NS, &deadline);
+    cond_deadline(quiet > 0 && quiet < LOOK_NS ? quiet : LOOK_NS, &deadline);
     pthread_mutex_lock(&repair->lock);
     bool due = repair->rung && quiet <= 0;
     if (!repair->stop && !due && (looks || repair->rung))
@@ -329,7 +322,6 @@ static void *repair_main(void *arg)
 static struct repair *repair_new(const struct repair_options *options)
 {
     struct repair *repair = calloc(1, sizeof(*repair));
-    pthread_condattr_t monotonic;
 
     if (!repair)
         return NULL;
@@ -338,10 +330,7 @@ static struct repair *repair_new(const struct repair_options *options)
     repair->event_arg = options->event_arg;
     repair->damaged_wait = DAMAGED_NS;
     pthread_mutex_init(&repair->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&repair->change, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&repair->change);
     return repair;
 }
 

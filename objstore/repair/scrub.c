@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 #include "objstore/index/index.h"
 #include "objstore/repair/format.h"
@@ -76,21 +77,13 @@ static int scrub_load(struct scrub *scrub)
 
 /* ---- pace ---- */
 
-static void deadline_in(int64_t ns, struct timespec *ret_deadline)
-{
-    clock_gettime(CLOCK_MONOTONIC, ret_deadline);
-    ns += ret_deadline->tv_nsec;
-    ret_deadline->tv_sec += ns / NS_PER_SEC;
-    ret_deadline->tv_nsec = ns % NS_PER_SEC;
-}
-
 /* Sleeps for ns, or until the pass is to hurry or the thread to end; true for that. */
 static bool nap(struct scrub *scrub, int64_t ns, bool hurried)
 {
     struct timespec deadline;
     int r = 0;
 
-    deadline_in(ns, &deadline);
+    cond_deadline(ns, &deadline);
     pthread_mutex_lock(&scrub->lock);
     while (r == 0 && !scrub->stop && (hurried || !scrub->hurry))
         r = pthread_cond_timedwait(&scrub->change, &scrub->lock, &deadline);
@@ -219,7 +212,6 @@ static void *scrub_main(void *arg)
 int scrub_start(const struct scrub_options *options, struct scrub **ret_scrub)
 {
     struct scrub *scrub = calloc(1, sizeof(*scrub));
-    pthread_condattr_t monotonic;
 
     if (!scrub)
         return -ENOMEM;
@@ -227,10 +219,7 @@ int scrub_start(const struct scrub_options *options, struct scrub **ret_scrub)
     scrub->index = options->index;
     scrub->period_ns = options->period_ns;
     pthread_mutex_init(&scrub->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&scrub->change, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&scrub->change);
     int r = scrub_load(scrub);
     if (r == 0)
         r = -pthread_create(&scrub->thread, NULL, scrub_main, scrub);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/errors.h"
 
 enum {
@@ -61,11 +62,7 @@ int seats_new(const struct seats_options *options, struct seats **ret_seats)
     struct seats *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->ended, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&s->ended);
     pthread_mutex_init(&s->lock, NULL);
     s->options = *options;
     *ret_seats = s;
@@ -204,13 +201,8 @@ static bool sleep_as_spare(struct seats *s)
 {
     struct spare self = {.next = s->spares};
     struct timespec until;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&self.woken, &attr);
-    pthread_condattr_destroy(&attr);
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SPARE_IDLE_S;
+    cond_init(&self.woken);
+    cond_deadline(SPARE_IDLE_S * NS_PER_SEC, &until);
     s->spares = &self;
     s->spare_count++;
     int rc = 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/base/hash.h"
 #include "server/http/http_priv.h"
 
@@ -131,10 +132,7 @@ static void *keeper_main(void *arg)
         reap(server, now);
         wake_listeners(server);
         struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t tick = atomic_load(&server->stopping) ? KEEPER_STOPPING_TICK_NS : KEEPER_TICK_NS;
-        int64_t at = until.tv_sec * NS_PER_SEC + until.tv_nsec + tick;
-        until = (struct timespec){at / NS_PER_SEC, at % NS_PER_SEC};
+        cond_deadline(atomic_load(&server->stopping) ? KEEPER_STOPPING_TICK_NS : KEEPER_TICK_NS, &until);
         pthread_cond_timedwait(&server->changed, &server->lock, &until);
     }
     pthread_mutex_unlock(&server->lock);
@@ -176,11 +174,7 @@ static void set_host_id(struct http_server *server)
 
 static void init_locks(struct http_server *server)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&server->changed);
     pthread_mutex_init(&server->lock, NULL);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "objstore/base/cond.h"
 #include "objstore/base/hash.h"
 #include "server/posix/posix_priv.h"
 #include "server/s3/s3_error.h"
@@ -89,11 +90,7 @@ static int start(struct posix *posix)
 
 static void init_locks(struct posix *posix)
 {
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&posix->wake, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&posix->wake);
     pthread_mutex_init(&posix->lock, NULL);
     pthread_mutex_init(&posix->opening, NULL);
 }

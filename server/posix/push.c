@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "objstore/base/clock.h"
+#include "objstore/base/cond.h"
 #include "objstore/namespace/namespace.h"
 #include "server/wire/posix.h"
 
@@ -227,10 +228,7 @@ static bool take_batch(struct push *push, bool *ret_overflowed)
     pthread_mutex_unlock(&push->lock);
 
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)pause;
-    until.tv_sec += until.tv_nsec / NS_PER_SEC;
-    until.tv_nsec %= NS_PER_SEC;
+    cond_deadline(pause, &until);
     pthread_mutex_lock(&push->queue_lock);
     while (!push->stop && push->queue.len == 0 && !push->overflowed)
         if (pthread_cond_timedwait(&push->wake, &push->queue_lock, &until))
@@ -350,13 +348,9 @@ uint32_t push_streams(struct push *push)
 
 static int push_init(struct push *push)
 {
-    pthread_condattr_t clock;
     pthread_mutexattr_t recursive; /* a sink's close may come back as push_detach */
 
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&push->wake, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&push->wake);
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&push->lock, &recursive);
