@@ -178,3 +178,29 @@ void fixture_wait(bool (*condition)(void *arg), void *arg)
         nanosleep(&pause, NULL);
     }
 }
+
+struct index_replica_status fixture_status(struct index *index, size_t i)
+{
+    struct index_replica_status rows[FIXTURE_REPLICAS];
+    cr_assert_gt(index_status(index, rows, FIXTURE_REPLICAS), i);
+    return rows[i];
+}
+
+struct first {
+    struct index *index;
+    size_t count;
+};
+
+static bool all_healthy(void *arg)
+{
+    const struct first *first = arg;
+    for (size_t i = 0; i < first->count; i++)
+        if (!fixture_status(first->index, i).healthy)
+            return false;
+    return true;
+}
+
+void fixture_wait_healthy(struct index *index, size_t count)
+{
+    fixture_wait(all_healthy, &(struct first){index, count});
+}

@@ -40,4 +40,9 @@ void fixture_copy_file(const char *from, const char *to);
 /* Waits until condition(arg) holds. Fails the test after a minute. */
 void fixture_wait(bool (*condition)(void *arg), void *arg);
 
+/* How replica i is. */
+struct index_replica_status fixture_status(struct index *index, size_t i);
+/* Waits until the first count replicas are healthy. */
+void fixture_wait_healthy(struct index *index, size_t count);
+
 #endif

@@ -114,33 +114,12 @@ static void put(const char *key, uint64_t value)
     cr_assert_eq(rc, 0, "%s", cairn_errname(rc));
 }
 
-static struct index_replica_status status_of(size_t i)
-{
-    struct index_replica_status rows[FIXTURE_REPLICAS];
-    cr_assert_gt(index_status(index_, rows, FIXTURE_REPLICAS), i);
-    return rows[i];
-}
-
 static size_t primary(void)
 {
     for (size_t i = 0; i < FIXTURE_REPLICAS; i++)
-        if (status_of(i).primary)
+        if (fixture_status(index_, i).primary)
             return i;
     return FIXTURE_REPLICAS;
-}
-
-static bool all_healthy(void *arg)
-{
-    size_t count = *(size_t *)arg;
-    for (size_t i = 0; i < count; i++)
-        if (!status_of(i).healthy)
-            return false;
-    return true;
-}
-
-static void wait_healthy(size_t count)
-{
-    fixture_wait(all_healthy, &count);
 }
 
 /* Any two of three that are left give what was durable. */
@@ -157,16 +136,16 @@ Test(index_hang, another_is_the_primary_when_the_primarys_drive_hangs)
 {
     index_ = fixture_open(3);
     put("k", 1);
-    cr_assert(status_of(0).primary);
+    cr_assert(fixture_status(index_, 0).primary);
     set_hanging(0, true);
     put("k", 2);
-    cr_expect_not(status_of(0).primary);
-    cr_expect_not(status_of(0).healthy);
-    cr_expect_eq(status_of(0).error, -ETIMEDOUT);
+    cr_expect_not(fixture_status(index_, 0).primary);
+    cr_expect_not(fixture_status(index_, 0).healthy);
+    cr_expect_eq(fixture_status(index_, 0).error, -ETIMEDOUT);
     cr_expect_eq(fixture_get(index_, "k"), 2);
     put("k", 3);
     set_hanging(0, false);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     put("k", 4);
     expect_without_any("k", 4);
 }
@@ -178,10 +157,10 @@ Test(index_hang, one_that_is_left_behind_does_not_come_back_before_its_drive_ans
     set_hanging(0, true);
     for (uint64_t i = 2; i < 500; i++)
         put("k", i);
-    cr_expect_not(status_of(0).healthy);
-    cr_expect_lt(status_of(0).sequence + 400, status_of(1).sequence);
+    cr_expect_not(fixture_status(index_, 0).healthy);
+    cr_expect_lt(fixture_status(index_, 0).sequence + 400, fixture_status(index_, 1).sequence);
     set_hanging(0, false);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     expect_without_any("k", 499);
 }
 
@@ -194,7 +173,7 @@ Test(index_hang, each_primary_in_turn)
         put("k", i);
         cr_assert_neq(primary(), last);
         set_hanging(last, false);
-        wait_healthy(3);
+        fixture_wait_healthy(index_, 3);
     }
     expect_without_any("k", 5);
 }
@@ -211,7 +190,7 @@ Test(index_hang, as_many_hang_as_may)
     cr_expect_eq(fixture_get(index_, "k"), 3);
     for (size_t i = 0; i < 5; i++)
         set_hanging(i, false);
-    wait_healthy(5);
+    fixture_wait_healthy(index_, 5);
     put("k", 4);
     cr_expect_eq(fixture_get(index_, "k"), 4);
 }
@@ -233,11 +212,11 @@ Test(index_hang, without_a_quorum_of_others_all_wait_for_the_drive)
     cr_assert_eq(pthread_create(&thread, NULL, put_seven, NULL), 0);
     wait_hanging(1);
     for (int i = 0; i < 300; i++, usleep(1000)) /* three times what makes it late */
-        cr_assert(status_of(0).primary && status_of(0).healthy);
+        cr_assert(fixture_status(index_, 0).primary && fixture_status(index_, 0).healthy);
     set_hanging(0, false);
     pthread_join(thread, NULL);
     cr_expect_eq(fixture_get(index_, "k"), 7);
-    cr_expect(status_of(0).primary && status_of(0).healthy);
+    cr_expect(fixture_status(index_, 0).primary && fixture_status(index_, 0).healthy);
 }
 
 /* ---- under load ---- */
@@ -275,7 +254,7 @@ Test(index_hang, every_change_is_seen_at_once_and_kept_under_load)
         put("k", round);
         cr_assert_neq(primary(), hung);
         set_hanging(hung, false);
-        wait_healthy(3);
+        fixture_wait_healthy(index_, 3);
     }
     atomic_store(&writing, false);
     for (size_t i = 0; i < 6; i++)
@@ -334,11 +313,11 @@ static void grows_without(size_t i)
     put("k", 1);
     cr_assert_eq(grow_without(i), 0);
     cr_assert_eq(index_flush(index_), 0);
-    cr_expect_not(status_of(i).healthy);
-    cr_expect_not(status_of(i).primary);
+    cr_expect_not(fixture_status(index_, i).healthy);
+    cr_expect_not(fixture_status(index_, i).primary);
     cr_expect_eq(fixture_count(index_), GROWERS * GROW_EACH + 1);
     set_hanging_in(EXTEND, i, false);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     put("k", 2);
     expect_without_any("k", 2);
     cr_expect_eq(fixture_count(index_), GROWERS * GROW_EACH + 1);
@@ -362,7 +341,7 @@ Test(index_hang, without_a_quorum_writes_fail_until_the_drive_answers)
     cr_expect_eq(fixture_get(index_, "k"), 1);
     cr_expect_eq(fixture_put(index_, "k", 2, INDEX_DURABLE), CAIRN_EQUORUM);
     set_hanging_in(EXTEND, 0, false);
-    wait_healthy(2);
+    fixture_wait_healthy(index_, 2);
     put("k", 3);
     cr_expect_eq(fixture_get(index_, "k"), 3);
 }

@@ -35,27 +35,6 @@ static void put(const char *key, uint64_t value)
     cr_assert_eq(fixture_put(index_, key, value, INDEX_DURABLE), 0);
 }
 
-static struct index_replica_status status_of(size_t i)
-{
-    struct index_replica_status rows[FIXTURE_REPLICAS];
-    cr_assert_gt(index_status(index_, rows, FIXTURE_REPLICAS), i);
-    return rows[i];
-}
-
-static bool all_healthy(void *arg)
-{
-    size_t count = *(size_t *)arg;
-    for (size_t i = 0; i < count; i++)
-        if (!status_of(i).healthy)
-            return false;
-    return true;
-}
-
-static void wait_healthy(size_t count)
-{
-    fixture_wait(all_healthy, &count);
-}
-
 /* Each replica serves alone what all should hold. */
 static void expect_on_each(size_t count, const char *key, int64_t value)
 {
@@ -70,7 +49,7 @@ static void expect_on_each(size_t count, const char *key, int64_t value)
 
 static bool has_failed(void *arg)
 {
-    return !status_of(*(size_t *)arg).healthy;
+    return !fixture_status(index_, *(size_t *)arg).healthy;
 }
 
 /* Every write to it fails; and that was noticed. */
@@ -87,10 +66,10 @@ Test(index_rejoin, a_secondary_that_failed_comes_back)
     put("before", 1);
     break_replica(2);
     put("while", 2);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     put("after", 3);
-    cr_expect_eq(status_of(2).error, 0);
-    cr_expect(!status_of(2).primary);
+    cr_expect_eq(fixture_status(index_, 2).error, 0);
+    cr_expect(!fixture_status(index_, 2).primary);
     expect_on_each(3, "before", 1);
     expect_on_each(3, "while", 2);
     expect_on_each(3, "after", 3);
@@ -101,11 +80,11 @@ Test(index_rejoin, a_primary_that_failed_comes_back_as_another)
     index_ = fixture_open(3);
     put("before", 1);
     break_replica(0);
-    cr_expect(!status_of(0).primary);
-    wait_healthy(3);
+    cr_expect(!fixture_status(index_, 0).primary);
+    fixture_wait_healthy(index_, 3);
     cr_expect_eq(fixture_get(index_, "before"), 1);
     put("after", 2);
-    cr_expect(!status_of(0).primary);
+    cr_expect(!fixture_status(index_, 0).primary);
     expect_on_each(3, "before", 1);
     expect_on_each(3, "after", 2);
 }
@@ -119,12 +98,12 @@ Test(index_rejoin, another_serves_at_once_though_a_read_of_the_primary_goes_on)
     cr_assert_eq(index_read_begin(index_, &txn), 0);
     break_replica(0);
     put("k", 2);
-    cr_expect(!status_of(0).primary);
+    cr_expect(!fixture_status(index_, 0).primary);
     cr_assert_eq(index_get(txn, SPAN_LIT("k"), &value), 0);
     cr_expect(span_eq(value, SPAN_LIT("1")));
     cr_expect_eq(fixture_get(index_, "k"), 2);
     index_read_end(&txn);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     put("k", 3);
     expect_on_each(3, "k", 3);
 }
@@ -135,7 +114,7 @@ Test(index_rejoin, it_counts_for_the_quorum_again)
     for (size_t round = 0; round < 3; round++)
         for (size_t i = 0; i < 3; i++) {
             break_replica(i);
-            wait_healthy(3);
+            fixture_wait_healthy(index_, 3);
             put("k", 10 * round + i);
         }
     expect_on_each(3, "k", 22);
@@ -147,11 +126,11 @@ Test(index_rejoin, all_that_may_fail_fail_at_once_and_come_back)
     fixture_replace_files(1, "/dev/full");
     break_replica(4);
     put("k", 1);
-    wait_healthy(5);
+    fixture_wait_healthy(index_, 5);
     fixture_replace_files(0, "/dev/full");
     break_replica(2);
     put("k", 2);
-    wait_healthy(5);
+    fixture_wait_healthy(index_, 5);
     expect_on_each(5, "k", 2);
 }
 
@@ -188,7 +167,7 @@ Test(index_rejoin, it_catches_up_under_writes)
         cr_assert_eq(pthread_create(&threads[i], NULL, write_on, (void *)i), 0);
     for (size_t round = 0; round < 6; round++) {
         break_replica(round % 3);
-        wait_healthy(3);
+        fixture_wait_healthy(index_, 3);
     }
     atomic_store(&writing, false);
     for (size_t i = 0; i < 4; i++)
@@ -213,10 +192,10 @@ Test(index_rejoin, a_drive_that_stays_broken_is_tried_again_and_harms_nothing)
     break_replica(2);
     for (uint64_t i = 2; i < 200; i++)
         put("k", i);
-    cr_expect(!status_of(2).healthy);
+    cr_expect(!fixture_status(index_, 2).healthy);
     snprintf(command, sizeof(command), "rmdir %s/data.mdb.new", fixture_replica(2));
     cr_assert_eq(system(command), 0);
-    wait_healthy(3);
+    fixture_wait_healthy(index_, 3);
     expect_on_each(3, "k", 199);
 }
 

@@ -43,13 +43,6 @@ static void reopen_without(size_t count, unsigned missing)
     cr_assert_eq(fixture_open_without(count, missing, &index_), 0);
 }
 
-static struct index_replica_status status_of(size_t i)
-{
-    struct index_replica_status rows[FIXTURE_REPLICAS];
-    cr_assert_gt(index_status(index_, rows, FIXTURE_REPLICAS), i);
-    return rows[i];
-}
-
 /* Appliers are behind the callers by one commit at most, but they are. */
 static bool all_level(void *arg)
 {
@@ -94,10 +87,10 @@ Test(index_replicas, a_replica_that_lags_is_brought_up_to_date)
     put("k", 1);
     reopen_without(3, 1u << 1);
     put("k", 2);
-    cr_expect(!status_of(1).healthy);
+    cr_expect(!fixture_status(index_, 1).healthy);
     reopen(3);
     cr_expect(all_level(NULL));
-    cr_expect(status_of(1).healthy);
+    cr_expect(fixture_status(index_, 1).healthy);
     expect_on_each(3, "k", 2);
 }
 
@@ -174,11 +167,11 @@ Test(index_replicas, a_divergent_replica_of_an_older_epoch_is_overwritten_though
     for (uint64_t i = 100; i < 150; i++)
         put("k", i);
     put("divergent", 1);
-    uint64_t divergent = status_of(0).sequence;
+    uint64_t divergent = fixture_status(index_, 0).sequence;
     reopen_without(3, 0x1);
     reopen_without(3, 0x1);
     put("k", 2);
-    cr_assert_lt(status_of(1).sequence, divergent);
+    cr_assert_lt(fixture_status(index_, 1).sequence, divergent);
     reopen(3);
     cr_expect_eq(fixture_get(index_, "divergent"), -ENOENT);
     expect_on_each(3, "k", 2);
@@ -190,7 +183,7 @@ Test(index_replicas, starts_with_changing_replicas_agree_on_the_last_acknowledge
     for (unsigned i = 0; i < 9; i++) {
         reopen_without(3, 1u << i % 3);
         put("k", i);
-        uint64_t epoch = status_of((i + 1) % 3).epoch;
+        uint64_t epoch = fixture_status(index_, (i + 1) % 3).epoch;
         cr_expect_gt(epoch, i);
     }
     reopen(3);
@@ -289,9 +282,9 @@ Test(index_replicas, a_failing_secondary_is_left_behind)
     fixture_replace_files(2, "/dev/null");
     for (uint64_t i = 2; i < 20; i++)
         put("k", i);
-    cr_expect(!status_of(2).healthy);
-    cr_expect_lt(status_of(2).error, 0);
-    cr_expect(status_of(0).healthy && status_of(1).healthy);
+    cr_expect(!fixture_status(index_, 2).healthy);
+    cr_expect_lt(fixture_status(index_, 2).error, 0);
+    cr_expect(fixture_status(index_, 0).healthy && fixture_status(index_, 1).healthy);
     reopen(3);
     expect_on_each(3, "k", 19);
 }
@@ -300,10 +293,10 @@ Test(index_replicas, when_the_primary_fails_another_is_promoted)
 {
     index_ = fixture_open(3);
     put("k", 1);
-    cr_assert(status_of(0).primary);
+    cr_assert(fixture_status(index_, 0).primary);
     fixture_replace_files(0, "/dev/null");
     put("k", 2);
-    cr_expect(!status_of(0).healthy && !status_of(0).primary);
+    cr_expect(!fixture_status(index_, 0).healthy && !fixture_status(index_, 0).primary);
     cr_expect_eq(fixture_get(index_, "k"), 2);
     for (uint64_t i = 3; i < 20; i++) {
         put("k", i);
@@ -344,7 +337,8 @@ Test(index_replicas, disks_that_are_all_full_make_the_commit_void)
         fixture_replace_files(i, NULL);
     put("k", 3);
     fixture_wait(all_level, NULL);
-    cr_expect(status_of(0).healthy && status_of(1).healthy && status_of(2).healthy);
+    cr_expect(fixture_status(index_, 0).healthy && fixture_status(index_, 1).healthy &&
+              fixture_status(index_, 2).healthy);
     expect_on_each(3, "k", 3);
 }
 
@@ -368,10 +362,10 @@ Test(index_replicas, a_record_that_rots_while_running_is_served_by_another_repli
     fclose(f);
     cr_expect_eq(fixture_get(index_, "bad"), CAIRN_ECORRUPT);
     fixture_wait(reads_again, &value);
-    cr_expect_eq(status_of(0).error, CAIRN_ECORRUPT);
+    cr_expect_eq(fixture_status(index_, 0).error, CAIRN_ECORRUPT);
     put("k", 1);
     reopen(3);
-    cr_expect(status_of(0).healthy);
+    cr_expect(fixture_status(index_, 0).healthy);
     expect_on_each(3, "bad", value);
 }
 
